@@ -1,0 +1,299 @@
+"""Batch normalization from scratch.
+
+`batch_norm` is the mathematics and `BatchNorm` is the bookkeeping around it: the
+parameters, the running statistics and the two modes. Both agree with PyTorch's own
+`torch.nn.BatchNorm1d`, `2d` and `3d`, which `tests/test_bn.py` holds them to.
+
+Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Training
+by Reducing Internal Covariate Shift", ICML 2015, Algorithms 1 and 2.
+"""
+
+import math
+
+import torch
+from torch import nn
+
+
+def batch_norm(
+    x,
+    running_mean=None,
+    running_var=None,
+    gamma=None,
+    beta=None,
+    training=False,
+    momentum=0.1,
+    eps=1e-5,
+):
+    r"""Normalize each channel of a batch, then scale and shift it.
+
+    .. math:: y = \gamma \, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
+    The statistics mu and sigma^2 (biased: divided by the number of values) are the
+    batch's own when `training` is true or when there are no running statistics.
+    Otherwise they are the running ones. In training, the running statistics move,
+    in place, a fraction `momentum` of the way towards the batch's mean and its
+    unbiased variance.
+
+    Args:
+        x: a batch of shape (N, C, ...), with the channels on axis 1.
+        running_mean, running_var: tensors that broadcast against `x`, such as
+            (1, C) or (1, C, 1, 1), or None.
+        gamma, beta: scale and shift of the same shape, or None for 1 and 0.
+        training: whether to use and record the statistics of this batch.
+        momentum: weight of this batch in the running statistics, from 0 to 1.
+        eps: added to the variance, in the square of the unit of `x`.
+
+    Returns:
+        A tensor with the shape and dtype of `x`. Half precision is computed in
+        single precision inside.
+
+    Source: Ioffe and Szegedy (2015), Algorithm 1.
+
+    >>> x = torch.tensor([[1.], [7.], [9.], [15.]])
+    >>> batch_norm(x, eps=0).flatten()
+    tensor([-1.4000, -0.2000,  0.2000,  1.4000])
+    """
+    z = x.to(torch.promote_types(x.dtype, torch.float32))
+    if training or running_mean is None:
+        axes = [axis for axis in range(z.dim()) if axis != 1]
+        var, mean = torch.var_mean(z, axes, correction=0, keepdim=True)
+        if running_mean is not None:
+            n = z.numel() // z.shape[1]  # values per channel
+            with torch.no_grad():
+                running_mean += momentum * (mean - running_mean)
+                running_var += momentum * (var * n / (n - 1) - running_var)
+    else:
+        mean, var = running_mean, running_var
+    z = (z - mean) / torch.sqrt(var + eps)
+    if gamma is not None:
+        z = gamma * z
+    if beta is not None:
+        z = z + beta
+    return z.to(x.dtype)
+
+
+class BatchNorm(nn.Module):
+    r"""Batch normalization of inputs with 2 to 5 axes, the channels on axis 1.
+
+    .. math:: y = \gamma \, \frac{x - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta
+
+    In training mode mu and sigma^2 come from the batch, over all axes but the
+    channels'; in evaluation mode they are the running statistics collected in
+    training. One class serves `nn.BatchNorm1d` (`num_dims` 2 or 3), `nn.BatchNorm2d`
+    (4) and `nn.BatchNorm3d` (5).
+
+    Args:
+        num_features: number of channels C.
+        num_dims: number of axes of the input: 2 for (N, C), 3 for (N, C, L),
+            4 for (N, C, H, W), 5 for (N, C, D, H, W).
+        eps: added to the variance, so that a constant channel divides by no zero.
+        momentum: weight of the newest batch in the running statistics. None gives
+            every batch the same weight (a cumulative average).
+        affine: whether to learn a scale `gamma` and a shift `beta` per channel.
+        track_running_stats: whether to keep running statistics. Without them the
+            layer uses the batch's statistics in both modes.
+
+    Attributes:
+        gamma, beta: parameters, 1 and 0 at first, of shape (1, C, 1, ...), with
+            `num_dims` axes; None if not `affine`.
+        running_mean, running_var: buffers of the same shape, 0 and 1 at first; None
+            if not tracked. The running variance is the unbiased one.
+        num_batches_tracked: buffer, number of batches seen in training.
+
+    Shape:
+        Input and output: (N, C) up to (N, C, D, H, W), as `num_dims` says.
+
+    Raises:
+        TypeError: an argument or the input is of the wrong type.
+        ValueError: an argument is out of range; or the input has another number of
+            axes or channels, or, where batch statistics are needed, fewer than two
+            values per channel. The running statistics are then left as they were.
+
+    Source: Ioffe and Szegedy (2015), sections 3 to 3.2.
+
+    >>> layer = BatchNorm(1, num_dims=2)
+    >>> _ = layer(torch.tensor([[1.], [7.], [9.], [15.]]))
+    >>> layer.running_mean.item(), layer.running_var.item()  # 0.1*8, 0.9+0.1*100/3
+    (0.800..., 4.233...)
+    """
+
+    def __init__(
+        self,
+        num_features,
+        num_dims,
+        eps=1e-5,
+        momentum=0.1,
+        affine=True,
+        track_running_stats=True,
+    ):
+        super().__init__()
+        _check_arguments(num_features, num_dims, eps, momentum)
+        self.num_features, self.num_dims = num_features, num_dims
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        shape = (1, num_features) + (1,) * (num_dims - 2)
+        for name, value in (("gamma", torch.ones), ("beta", torch.zeros)):
+            parameter = nn.Parameter(value(shape)) if affine else None
+            self.register_parameter(name, parameter)
+        for name, value in (
+            ("running_mean", torch.zeros(shape)),
+            ("running_var", torch.ones(shape)),
+            ("num_batches_tracked", torch.tensor(0)),
+        ):
+            self.register_buffer(name, value if track_running_stats else None)
+
+    def forward(self, x):
+        self._check_input(x)
+        momentum = self.momentum
+        if self.training and self.track_running_stats:
+            self.num_batches_tracked += 1
+            if momentum is None:
+                momentum = 1 / self.num_batches_tracked
+        return batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.gamma,
+            self.beta,
+            self.training,
+            momentum,
+            self.eps,
+        )
+
+    def reset_running_stats(self):
+        """Forget the batches seen so far: mean 0, variance 1, count 0."""
+        if self.track_running_stats:
+            self.running_mean.zero_()
+            self.running_var.fill_(1)
+            self.num_batches_tracked.zero_()
+
+    def reset_parameters(self):
+        """Return to the state after construction: gamma 1, beta 0, no statistics."""
+        self.reset_running_stats()
+        if self.affine:
+            nn.init.ones_(self.gamma)
+            nn.init.zeros_(self.beta)
+
+    def extra_repr(self):
+        return (
+            f"{self.num_features}, num_dims={self.num_dims}, eps={self.eps}, "
+            f"momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+    def _check_input(self, x):
+        """Refuse an input that would give a wrong answer instead of none."""
+        expected = f"BatchNorm expects a batch with {self.num_dims} axes, channels on "
+        expected += f"axis 1 and {self.num_features} of them, but got "
+        if not isinstance(x, torch.Tensor):
+            raise TypeError(f"{expected}a {type(x).__name__} instead of a tensor")
+        if x.dim() != self.num_dims or x.shape[1] != self.num_features:
+            raise ValueError(f"{expected}shape {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise TypeError(f"BatchNorm expects floating-point values, got {x.dtype}")
+        if self.training or self.running_mean is None:
+            n = x.numel() // self.num_features
+            if n < 2:
+                raise ValueError(
+                    "BatchNorm expects at least 2 values per channel to compute "
+                    f"batch statistics, but shape {tuple(x.shape)} has {n}"
+                )
+
+
+def from_torch(layer, num_dims=None):
+    """Copy an `nn.BatchNorm1d`, `2d` or `3d` into a `BatchNorm`.
+
+    Args:
+        layer: the layer to copy; its parameters and statistics are cloned.
+        num_dims: number of axes of the input. Only `nn.BatchNorm1d` leaves a choice:
+            2, the default, or 3.
+
+    Raises:
+        TypeError: `layer` is none of the three.
+        ValueError: `layer` does not take inputs with `num_dims` axes.
+
+    >>> from_torch(nn.BatchNorm2d(6)).gamma.shape
+    torch.Size([1, 6, 1, 1])
+    """
+    for kind, dims in _TORCH_LAYERS.items():
+        if type(layer) is kind:
+            break
+    else:
+        names = ", ".join(kind.__name__ for kind in _TORCH_LAYERS)
+        raise TypeError(f"expected one of {names}, got {type(layer).__name__}")
+    num_dims = dims[0] if num_dims is None else num_dims
+    if num_dims not in dims:
+        raise ValueError(f"{kind.__name__} takes {dims} axes, not {num_dims}")
+    copy = BatchNorm(num_dims=num_dims, **_arguments(layer))
+    _copy_state(layer, copy, dict(zip(_TORCH_NAMES, _OUR_NAMES)))
+    return copy
+
+
+def to_torch(layer):
+    """Copy a `BatchNorm` into the `nn.BatchNorm1d`, `2d` or `3d` that equals it.
+
+    Raises:
+        TypeError: `layer` is not a `BatchNorm`.
+
+    >>> to_torch(BatchNorm(6, num_dims=4))
+    BatchNorm2d(6, eps=1e-05, momentum=0.1, affine=True, ...)
+    """
+    if not isinstance(layer, BatchNorm):
+        raise TypeError(f"expected a BatchNorm, got {type(layer).__name__}")
+    kind = next(k for k, dims in _TORCH_LAYERS.items() if layer.num_dims in dims)
+    copy = kind(**_arguments(layer))
+    _copy_state(layer, copy, dict(zip(_OUR_NAMES, _TORCH_NAMES)))
+    return copy
+
+
+_TORCH_LAYERS = {nn.BatchNorm1d: (2, 3), nn.BatchNorm2d: (4,), nn.BatchNorm3d: (5,)}
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+_OUR_NAMES = ("gamma", "beta", *_STATISTICS)
+_TORCH_NAMES = ("weight", "bias", *_STATISTICS)
+
+
+def _arguments(layer):
+    """The constructor's arguments that both libraries share."""
+    names = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+    return {name: getattr(layer, name) for name in names}
+
+
+def _copy_state(source, target, new_names):
+    """Copy parameters, buffers, dtype, device and mode from one layer to the other."""
+    state = source.state_dict()
+    for tensor in state.values():
+        if tensor.is_floating_point():
+            target.to(tensor.device, tensor.dtype)
+            break
+    renamed = {new_names[name]: tensor for name, tensor in state.items()}
+    target.load_state_dict(
+        {
+            name: renamed.get(name, tensor).reshape(tensor.shape)
+            for name, tensor in target.state_dict().items()
+        }
+    )
+    trained = {new_names[k] for k, p in source.named_parameters() if p.requires_grad}
+    for name, parameter in target.named_parameters():
+        # Newer versions of torch can leave the bias out: a shift that stays 0.
+        parameter.requires_grad_(name in trained)
+    target.train(source.training)
+
+
+def _check_arguments(num_features, num_dims, eps, momentum):
+    """Refuse constructor arguments that make no sense."""
+    for name, value in (("num_features", num_features), ("num_dims", num_dims)):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an int, got {value!r}")
+    if num_features < 1:
+        raise ValueError(f"num_features must be at least 1, got {num_features}")
+    if not 2 <= num_dims <= 5:
+        raise ValueError(f"num_dims must be 2, 3, 4 or 5, got {num_dims}")
+    for name, value in (("eps", eps), ("momentum", momentum)):
+        if name == "momentum" and value is None:
+            continue
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise TypeError(f"{name} must be a number, got {value!r}")
+    if not (math.isfinite(eps) and eps >= 0):
+        raise ValueError(f"eps must be finite and not negative, got {eps}")
+    if momentum is not None and not 0 <= momentum <= 1:
+        raise ValueError(f"momentum must be from 0 to 1, or None, got {momentum}")

@@ -1,0 +1,42 @@
+"""Drawing. Nothing is computed here that the book teaches."""
+
+import matplotlib.pyplot as plt
+
+BN, PLAIN = "#0072B2", "#D55E00"  # with batch norm, without normalization
+MUTED = "#666666"
+
+
+def label_line(ax, x, y, text, color, dx=5, dy=0, **kwargs):
+    """Write `text` beside the point (x, y), `dx` and `dy` points away from it."""
+    kwargs = {"va": "center", "fontsize": 9, **kwargs}
+    ax.annotate(
+        text, (x, y), (dx, dy), textcoords="offset points", color=color, **kwargs
+    )
+
+
+def learning_curves(histories, quantities=("train_acc", "test_acc")):
+    """One panel per quantity, one line per run, over the epochs.
+
+    Args:
+        histories: maps a label to a `training.History` and a colour.
+        quantities: names of the history's lists.
+
+    Returns:
+        The figure and its axes.
+    """
+    names = {
+        "train_loss": "training loss (nats)",
+        "train_acc": "training accuracy",
+        "test_acc": "test accuracy",
+    }
+    fig, axes = plt.subplots(1, len(quantities), squeeze=False)
+    for ax, quantity in zip(axes[0], quantities, strict=True):
+        for label, (history, color) in histories.items():
+            values = getattr(history, quantity)
+            epochs = range(1, len(values) + 1)
+            ax.plot(epochs, values, color=color, marker="o", markersize=3)
+            ax.margins(x=0.02)
+            if ax is axes[0][-1]:
+                label_line(ax, epochs[-1], values[-1], label, color)
+        ax.set(xlabel="epoch", title=names[quantity])
+    return fig, axes[0]

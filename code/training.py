@@ -1,0 +1,152 @@
+"""The training loop: it knows no data set and no model."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+
+@dataclass
+class History:
+    """What a run of `train` measured, one entry per finished epoch.
+
+    Losses are cross-entropies in nats, averaged over the examples as they were
+    trained on; accuracies are fractions from 0 to 1; seconds are those of the
+    training part of an epoch, without the evaluation.
+    """
+
+    train_loss: list = field(default_factory=list)
+    train_acc: list = field(default_factory=list)
+    test_acc: list = field(default_factory=list)
+    seconds: list = field(default_factory=list)
+    num_examples: int = 0
+    diverged: bool = False
+
+    @property
+    def examples_per_sec(self):
+        """Examples trained on per second, over the whole run."""
+        return self.num_examples / sum(self.seconds)
+
+
+def try_gpu():
+    """The accelerator there is (NVIDIA, AMD, Apple, Intel), else the CPU.
+
+    >>> isinstance(try_gpu(), torch.device)
+    True
+    """
+    if torch.accelerator.is_available():
+        return torch.device(torch.accelerator.current_accelerator().type, 0)
+    return torch.device("cpu")
+
+
+def init_xavier(module):
+    """Draw the weights of a linear or convolutional layer as Xavier Glorot proposed.
+
+    Weights are uniform in +-sqrt(6 / (fan_in + fan_out)); biases stay as they are.
+    Use it as `net.apply(init_xavier)`. Source: Glorot and Bengio, AISTATS 2010.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        nn.init.xavier_uniform_(module.weight)
+
+
+@torch.no_grad()
+def evaluate(net, data_iter, device=None):
+    """Accuracy of `net` over `data_iter`, in evaluation mode.
+
+    The mode that each part of `net` was in is restored afterwards.
+    """
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    correct, total = 0, 0
+    try:
+        for X, y in data_iter:
+            X, y = X.to(device), y.to(device)
+            correct += (net(X).argmax(dim=1) == y).sum()
+            total += len(y)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return float(correct) / total
+
+
+def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None):
+    """Train a classifier with stochastic gradient descent and cross-entropy.
+
+    Weights are first drawn by `init_xavier`. While it runs, a bar shows the epoch,
+    the accuracies and the time left. At the end the last epoch's figures are printed.
+    A loss that is no longer finite stops the run with a message.
+
+    Args:
+        net: maps a batch X to logits of shape (N, classes).
+        train_iter, test_iter: iterables over batches (X, y).
+        num_epochs: passes over `train_iter`.
+        lr: learning rate.
+        device: where to train; `try_gpu()` if None.
+        on_step: called with the number of updates made so far, first with 0, after
+            the weights are drawn, then after every update. It may look at `net`.
+
+    Returns:
+        A `History`. If the run was stopped, it holds the epochs before that and
+        `diverged` is true.
+    """
+    device = try_gpu() if device is None else torch.device(device)
+    net.apply(init_xavier)
+    net.to(device)
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    history = History()
+    if on_step is not None:
+        on_step(0)
+    bar = tqdm(range(num_epochs), unit="epoch", leave=False, file=sys.stderr)
+    for epoch in bar:
+        start = time.perf_counter()
+        loss, acc, n = _train_epoch(
+            net, train_iter, optimizer, device, on_step, len(train_iter) * epoch
+        )
+        seconds = time.perf_counter() - start
+        if not torch.isfinite(torch.tensor(loss)):
+            history.diverged = True
+            bar.close()
+            print(
+                f"stopped in epoch {epoch + 1} of {num_epochs}: the loss is {loss}; "
+                f"a learning rate below {lr} may help"
+            )
+            return history
+        history.train_loss.append(loss)
+        history.train_acc.append(acc)
+        history.test_acc.append(evaluate(net, test_iter, device))
+        history.seconds.append(seconds)
+        history.num_examples += n
+        bar.set_postfix(train_acc=acc, test_acc=history.test_acc[-1])
+    print(
+        f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, "
+        f"test acc {history.test_acc[-1]:.3f}\n"
+        f"{history.examples_per_sec:.1f} examples/sec on {device}"
+    )
+    return history
+
+
+def _train_epoch(net, train_iter, optimizer, device, on_step=None, step=0):
+    """One pass; returns mean loss, accuracy and the number of examples."""
+    net.train()
+    # The sums stay on the device: reading them each step would make it wait.
+    sums = torch.zeros(2, device=device)
+    n = 0
+    for X, y in train_iter:
+        X, y = X.to(device), y.to(device)
+        logits = net(X)
+        loss = nn.functional.cross_entropy(logits, y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            hits = (logits.argmax(dim=1) == y).sum()
+            sums += torch.stack([loss * len(y), hits.to(loss.dtype)])
+        n += len(y)
+        step += 1
+        if on_step is not None:
+            on_step(step)
+    loss_sum, hits = sums.tolist()  # waits for the device, so timings are right
+    return loss_sum / n, hits / n, n
