@@ -8,6 +8,7 @@ Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Train
 by Reducing Internal Covariate Shift", ICML 2015, Algorithms 1 and 2.
 """
 
+import itertools
 import math
 
 import torch
@@ -144,15 +145,17 @@ class BatchNorm(nn.Module):
 
     def forward(self, x):
         self._check_input(x)
-        momentum = self.momentum
+        mean, var, momentum = self.running_mean, self.running_var, self.momentum
         if self.training and self.track_running_stats:
             self.num_batches_tracked += 1
             if momentum is None:
-                momentum = 1 / self.num_batches_tracked
+                momentum = 1 / self.num_batches_tracked.to(var.dtype)
+        elif self.training:
+            mean = var = None  # nothing to record
         return batch_norm(
             x,
-            self.running_mean,
-            self.running_var,
+            mean,
+            var,
             self.gamma,
             self.beta,
             self.training,
@@ -200,6 +203,52 @@ class BatchNorm(nn.Module):
                 )
 
 
+@torch.no_grad()
+def recalibrate(net, batches):
+    """Replace all running statistics in `net` by averages over `batches`.
+
+    A moving average lags behind weights that move. This is the procedure of the paper
+    instead: freeze the weights, send batches through, and average their means and
+    their unbiased variances, every batch with the same weight.
+
+    Args:
+        net: a module; its `BatchNorm` layers and those of torch are recalibrated.
+            Other layers run in evaluation mode.
+        batches: an iterable of inputs to `net`, on its device.
+
+    Returns:
+        `net`, whose modes and momenta are as they were.
+
+    Raises:
+        ValueError: there are no batches. The statistics are then as they were.
+
+    Source: Ioffe and Szegedy (2015), Algorithm 2, steps 7 to 12.
+    """
+    batches = iter(batches)
+    try:
+        first = next(batches)
+    except StopIteration:
+        raise ValueError("recalibrate expects at least one batch, got none") from None
+    kinds = (BatchNorm, *_TORCH_LAYERS)
+    layers = [m for m in net.modules() if isinstance(m, kinds)]
+    modes = {module: module.training for module in net.modules()}
+    momenta = {layer: layer.momentum for layer in layers}
+    net.eval()
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # every batch has the same weight
+        layer.train()
+    try:
+        for X in itertools.chain([first], batches):
+            net(X)
+    finally:
+        for layer, momentum in momenta.items():
+            layer.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
+    return net
+
+
 def from_torch(layer, num_dims=None):
     """Copy an `nn.BatchNorm1d`, `2d` or `3d` into a `BatchNorm`.
 
@@ -215,17 +264,16 @@ def from_torch(layer, num_dims=None):
     >>> from_torch(nn.BatchNorm2d(6)).gamma.shape
     torch.Size([1, 6, 1, 1])
     """
-    for kind, dims in _TORCH_LAYERS.items():
-        if type(layer) is kind:
-            break
-    else:
-        names = ", ".join(kind.__name__ for kind in _TORCH_LAYERS)
-        raise TypeError(f"expected one of {names}, got {type(layer).__name__}")
+    kind = type(layer)
+    if kind not in _TORCH_LAYERS:
+        names = ", ".join(known.__name__ for known in _TORCH_LAYERS)
+        raise TypeError(f"expected one of {names}, got {kind.__name__}")
+    dims = _TORCH_LAYERS[kind]
     num_dims = dims[0] if num_dims is None else num_dims
     if num_dims not in dims:
         raise ValueError(f"{kind.__name__} takes {dims} axes, not {num_dims}")
     copy = BatchNorm(num_dims=num_dims, **_arguments(layer))
-    _copy_state(layer, copy, dict(zip(_TORCH_NAMES, _OUR_NAMES)))
+    _copy_state(layer, copy, dict(zip(_TORCH_NAMES, _OUR_NAMES, strict=True)))
     return copy
 
 
@@ -238,11 +286,11 @@ def to_torch(layer):
     >>> to_torch(BatchNorm(6, num_dims=4))
     BatchNorm2d(6, eps=1e-05, momentum=0.1, affine=True, ...)
     """
-    if not isinstance(layer, BatchNorm):
+    if type(layer) is not BatchNorm:
         raise TypeError(f"expected a BatchNorm, got {type(layer).__name__}")
     kind = next(k for k, dims in _TORCH_LAYERS.items() if layer.num_dims in dims)
     copy = kind(**_arguments(layer))
-    _copy_state(layer, copy, dict(zip(_OUR_NAMES, _TORCH_NAMES)))
+    _copy_state(layer, copy, dict(zip(_OUR_NAMES, _TORCH_NAMES, strict=True)))
     return copy
 
 
@@ -254,8 +302,10 @@ _TORCH_NAMES = ("weight", "bias", *_STATISTICS)
 
 def _arguments(layer):
     """The constructor's arguments that both libraries share."""
-    names = ("num_features", "eps", "momentum", "affine", "track_running_stats")
-    return {name: getattr(layer, name) for name in names}
+    names = ("num_features", "eps", "momentum", "affine")
+    arguments = {name: getattr(layer, name) for name in names}
+    # The attribute may have been switched off since; the statistics are still there.
+    return {**arguments, "track_running_stats": layer.running_mean is not None}
 
 
 def _copy_state(source, target, new_names):
@@ -276,6 +326,7 @@ def _copy_state(source, target, new_names):
     for name, parameter in target.named_parameters():
         # Newer versions of torch can leave the bias out: a shift that stays 0.
         parameter.requires_grad_(name in trained)
+    target.track_running_stats &= source.track_running_stats
     target.train(source.training)
 
 

@@ -52,8 +52,8 @@ def torch_batch_norm(num_features, num_dims):
     >>> torch_batch_norm(6, num_dims=4)
     BatchNorm2d(6, eps=1e-05, momentum=0.1, affine=True, ...)
     """
-    kinds = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-    return kinds[num_dims - 2](num_features)
+    kinds = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
+    return kinds[num_dims](num_features)
 
 
 def _block(linear, norm, activation):

@@ -1,5 +1,6 @@
 """The training loop: it knows no data set and no model."""
 
+import itertools
 import sys
 import time
 from dataclasses import dataclass, field
@@ -27,8 +28,8 @@ class History:
 
     @property
     def examples_per_sec(self):
-        """Examples trained on per second, over the whole run."""
-        return self.num_examples / sum(self.seconds)
+        """Examples trained on per second, over the finished epochs; 0 without one."""
+        return self.num_examples / sum(self.seconds) if self.seconds else 0.0
 
 
 def try_gpu():
@@ -97,14 +98,13 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
     net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     history = History()
+    steps = itertools.count()
     if on_step is not None:
-        on_step(0)
+        on_step(next(steps))
     bar = tqdm(range(num_epochs), unit="epoch", leave=False, file=sys.stderr)
     for epoch in bar:
         start = time.perf_counter()
-        loss, acc, n = _train_epoch(
-            net, train_iter, optimizer, device, on_step, len(train_iter) * epoch
-        )
+        loss, acc, n = _train_epoch(net, train_iter, optimizer, device, on_step, steps)
         seconds = time.perf_counter() - start
         if not torch.isfinite(torch.tensor(loss)):
             history.diverged = True
@@ -128,7 +128,7 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
     return history
 
 
-def _train_epoch(net, train_iter, optimizer, device, on_step=None, step=0):
+def _train_epoch(net, train_iter, optimizer, device, on_step, steps):
     """One pass; returns mean loss, accuracy and the number of examples."""
     net.train()
     # The sums stay on the device: reading them each step would make it wait.
@@ -145,8 +145,7 @@ def _train_epoch(net, train_iter, optimizer, device, on_step=None, step=0):
             hits = (logits.argmax(dim=1) == y).sum()
             sums += torch.stack([loss * len(y), hits.to(loss.dtype)])
         n += len(y)
-        step += 1
         if on_step is not None:
-            on_step(step)
+            on_step(next(steps))
     loss_sum, hits = sums.tolist()  # waits for the device, so timings are right
     return loss_sum / n, hits / n, n

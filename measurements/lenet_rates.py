@@ -20,11 +20,11 @@ from torch import nn
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "code"))
 
-from bn import BatchNorm  # noqa: E402
-from fashion_mnist import load_data_fashion_mnist  # noqa: E402
-from nets import lenet  # noqa: E402
-from records import read_record, write_record  # noqa: E402
-from training import train, try_gpu  # noqa: E402
+from bn import BatchNorm, recalibrate
+from fashion_mnist import Batches, load, load_data_fashion_mnist
+from nets import lenet
+from records import read_record, write_record
+from training import evaluate, train, try_gpu
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1, 3)
 SEEDS = range(5)
@@ -55,16 +55,19 @@ def pre_activations(net, X):
     return counts
 
 
-def run(norm, lr, seed, data, device):
+def run(norm, lr, seed, data, sample, device):
     """Train once; returns what goes into the record."""
     torch.manual_seed(seed)
     net = lenet(norm)
     X = next(iter(data[1]))[0].to(device)  # the first test images, never shuffled
-    histograms = {}
+    histograms, recalibrated = {}, []
 
     def on_step(step):
         if seed == 0 and step in STEPS:
             histograms[str(step)] = pre_activations(net, X)
+        if norm and step and step % len(data[0]) == 0:
+            fresh = recalibrate(copy.deepcopy(net), (X.to(device) for X, _ in sample))
+            recalibrated.append(round(evaluate(fresh, data[1], device), 4))
 
     history = train(net, *data, NUM_EPOCHS, lr, device, on_step)
     result = {
@@ -73,6 +76,8 @@ def run(norm, lr, seed, data, device):
         "test_acc": [round(v, 4) for v in history.test_acc],
         "diverged": history.diverged,
     }
+    if norm:
+        result["test_acc_recalibrated"] = recalibrated
     if histograms:
         result["pre_activations"] = histograms
     return result
@@ -85,6 +90,9 @@ def main():
     args = parser.parse_args()
     record = read_record("lenet_rates", default={"runs": {}})
     data, device = load_data_fashion_mnist(BATCH_SIZE), try_gpu()
+    images, labels, *_ = load()
+    # What running statistics are recalibrated on: 20 batches of training images.
+    sample = Batches(images[: 20 * BATCH_SIZE], labels[: 20 * BATCH_SIZE], BATCH_SIZE)
     grid = [
         (name, norm, lr, seed)
         for lr in args.rates
@@ -96,7 +104,7 @@ def main():
         if key in record["runs"]:
             continue
         print(f"[{i}/{len(grid)}] {key}", flush=True)
-        record["runs"][key] = run(norm, lr, seed, data, device)
+        record["runs"][key] = run(norm, lr, seed, data, sample, device)
         write_record("lenet_rates", record, device)
 
 

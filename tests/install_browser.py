@@ -1,0 +1,58 @@
+"""Finds a Chromium for the browser tests, and installs one where there is none."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+
+PLAYWRIGHT = [sys.executable, "-m", "playwright", "install"]
+HELP = f"""No Chromium starts here, and none could be installed. Install Chromium or
+Google Chrome, or run `{" ".join(PLAYWRIGHT)} --with-deps chromium`; then try again."""
+
+
+def find_chromium():
+    """Return the path of a Chromium or Chrome that starts, or None."""
+    from playwright.sync_api import sync_playwright
+
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        # Stubs that want a snap, and browsers that lack a library, do not start.
+        if (path := shutil.which(name)) and _runs([path, "--version"]):
+            return path
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path  # where its own would be
+    return path if _runs([path, "--version"]) else None
+
+
+def ways_to_install():
+    """Return the ways to install a Chromium here, best first; each is some commands."""
+    ways = [[[*PLAYWRIGHT, "chromium"]]]
+    root = [] if os.geteuid() == 0 else ["sudo", "-n"]  # -n: never asks a password
+    if shutil.which("apt-get") and _runs([*root, "true"]):
+        apt = [*root, "apt-get"]
+        package = ["install", "-y", "--no-install-recommends", "chromium"]
+        ways.insert(0, [[*apt, "update"], [*apt, *package]])
+        # Ubuntu's package is a stub that wants a snap: Playwright's goes first there.
+        ubuntu = platform.freedesktop_os_release().get("ID") == "ubuntu"
+        ways.insert(0 if ubuntu else 1, [[*PLAYWRIGHT, "--with-deps", "chromium"]])
+    return ways
+
+
+def _runs(command):
+    try:
+        return subprocess.run(command, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def main():
+    if find_chromium():
+        return
+    for way in ways_to_install():
+        if all(subprocess.run(c).returncode == 0 for c in way) and find_chromium():
+            return
+    sys.exit(HELP)
+
+
+if __name__ == "__main__":
+    main()

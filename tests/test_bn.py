@@ -1,0 +1,724 @@
+"""The layer of `code/bn.py`: rebuilt in torch and compared, then worked by hand."""
+
+import copy
+import inspect
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+import bn
+from bn import BatchNorm, batch_norm, from_torch, to_torch
+from conformance import (
+    BFLOAT16,
+    CHECKS,
+    FLOAT32,
+    KINDS,
+    SHAPES,
+    TOLERANCES,
+    TRACING,
+    deviation,
+    run,
+)
+
+ALL_DIMS = (2, 3, 4, 5)
+EVERY_DIM = pytest.mark.parametrize("num_dims", ALL_DIMS)
+FOUR = torch.tensor([[1.0], [7.0], [9.0], [15.0]])  # mean 8, variance 25
+
+
+def random(*shape, seed=0, dtype=torch.float64):
+    """Normally distributed values, the same on every call."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def statistics(layer):
+    """Copies of the buffers, the counter included."""
+    return {name: buffer.clone() for name, buffer in layer.named_buffers()}
+
+
+def assert_same_statistics(layer, before):
+    assert before.keys() == dict(layer.named_buffers()).keys()
+    for name, buffer in layer.named_buffers():
+        assert torch.equal(buffer, before[name]), name
+
+
+# --- Against torch ---------------------------------------------------------------
+
+
+@EVERY_DIM
+@pytest.mark.parametrize("name", [*CHECKS, *TRACING])
+def test_the_layer_agrees_with_torch(name, num_dims):
+    check = {**CHECKS, **TRACING}[name]
+    assert check(num_dims) <= TOLERANCES[name]
+
+
+def test_run_returns_every_deviation_by_name():
+    deviations = run(2)
+    assert list(deviations) == list(CHECKS)
+    assert all(0 <= value <= TOLERANCES[name] for name, value in deviations.items())
+    only = {"output, training mode": CHECKS["output, training mode"]}
+    assert list(run(2, only)) == list(only)
+
+
+def test_the_deviation_is_relative_above_one_and_absolute_below():
+    assert deviation(torch.tensor([9.0]), torch.tensor([10.0])) == 0.1
+    assert deviation(torch.tensor([0.25]), torch.tensor([0.5])) == 0.25
+    pair = [torch.tensor(1.0), "name"], (torch.tensor(1.5), "name")
+    assert deviation(*pair) == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (torch.ones(2), torch.ones(2, 1)),
+        (torch.ones(2), torch.ones(2).double()),
+        (torch.tensor([math.nan]), torch.ones(1)),
+        (torch.tensor([math.nan]), torch.tensor([math.nan])),
+        ("gamma", "weight"),
+        ([True], [False]),
+    ],
+)
+def test_what_is_not_comparable_deviates_without_bound(ours, theirs):
+    assert deviation(ours, theirs) == math.inf
+
+
+def test_a_missing_result_is_a_mismatch():
+    with pytest.raises(ValueError, match="longer"):
+        deviation([1], [1, 1])
+
+
+def replaced(old, new):
+    """`batch_norm` with one piece of its source replaced."""
+    source = inspect.getsource(batch_norm)
+    assert source.count(old) == 1, f"{old!r} is not in batch_norm once"
+    namespace = {"torch": torch}
+    exec(source.replace(old, new), namespace)
+    return namespace["batch_norm"]
+
+
+@EVERY_DIM
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("correction=0", "correction=1"),  # normalize by the unbiased variance
+        ("var * n / (n - 1)", "var"),  # accumulate the biased one
+        ("if axis != 1", "if axis != 0"),  # the wrong axes
+        ("momentum * (mean - running_mean)", "(1 - momentum) * (mean - running_mean)"),
+        ("torch.sqrt(var + eps)", "(torch.sqrt(var) + eps)"),
+        ("(z - mean) /", "z /"),
+        ("z = z + beta", "z = z - beta"),
+    ],
+)
+def test_the_checks_notice_a_wrong_formula(old, new, num_dims, monkeypatch):
+    monkeypatch.setattr(bn, "batch_norm", replaced(old, new))
+    failed = []
+    for name, check in CHECKS.items():
+        try:
+            if check(num_dims) > TOLERANCES[name]:
+                failed.append(name)
+        except (RuntimeError, ValueError) as error:  # shapes that do not fit
+            failed.append(f"{name}: {error}")
+    assert failed
+
+
+@EVERY_DIM
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_function_agrees_with_torchs(num_dims, training, affine, tracked):
+    x = 2 + 3 * random(*SHAPES[num_dims])
+    shape = (1, 3) + (1,) * (num_dims - 2)
+    vectors = [random(3, seed=seed).abs() + 0.5 for seed in range(4)]
+    mean, var, gamma, beta = vectors
+    if not tracked:
+        mean = var = None
+    if not affine:
+        gamma = beta = None
+    copies = [None if v is None else v.clone() for v in (mean, var)]
+    ours = [
+        None if v is None else v.clone().reshape(shape)
+        for v in (mean, var, gamma, beta)
+    ]
+    y = batch_norm(x, *ours, training=training, momentum=0.3, eps=0.01)
+    expected = F.batch_norm(
+        x, *copies, gamma, beta, training or not tracked, momentum=0.3, eps=0.01
+    )
+    assert_close(y, expected, rtol=0, atol=1e-13)
+    for statistic, copied, start in zip(ours[:2], copies, (mean, var), strict=True):
+        if tracked:
+            assert_close(statistic.flatten(), copied, rtol=0, atol=1e-13)
+            assert torch.equal(statistic.flatten(), start) != training
+
+
+def test_the_defaults_are_torchs():
+    ours = inspect.signature(BatchNorm).parameters
+    theirs = inspect.signature(nn.BatchNorm2d).parameters
+    for name in ("eps", "momentum", "affine", "track_running_stats"):
+        assert ours[name].default == theirs[name].default
+
+
+# --- Worked by hand --------------------------------------------------------------
+
+
+def test_a_batch_of_four_is_normalized_as_by_hand():
+    y = batch_norm(FOUR, eps=0)
+    assert_close(y.flatten(), torch.tensor([-1.4, -0.2, 0.2, 1.4]))
+
+
+def test_gamma_and_beta_scale_and_shift_the_batch_of_four():
+    y = batch_norm(FOUR, gamma=torch.tensor([[10.0]]), beta=torch.tensor([[3.0]]))
+    assert_close(y.flatten(), torch.tensor([-11.0, 1.0, 5.0, 17.0]), rtol=0, atol=1e-4)
+
+
+def test_the_first_batch_moves_the_statistics_by_a_tenth():
+    layer = BatchNorm(1, num_dims=2)
+    layer(FOUR)
+    assert layer.running_mean.item() == pytest.approx(0.8)  # 0.9 * 0 + 0.1 * 8
+    assert layer.running_var.item() == pytest.approx(0.9 + 0.1 * 100 / 3)  # 4.2333
+    assert layer.num_batches_tracked.item() == 1
+
+
+def test_momentum_is_the_weight_of_the_newest_batch():
+    for momentum, mean in ((0, 0.0), (0.25, 2.0), (1, 8.0)):
+        layer = BatchNorm(1, num_dims=2, momentum=momentum)
+        layer(FOUR)
+        assert layer.running_mean.item() == mean
+
+
+def test_without_momentum_every_batch_has_the_same_weight():
+    layer = BatchNorm(1, num_dims=2, momentum=None)
+    for shift in (0, 1, 5):
+        layer(FOUR + shift)
+    assert layer.running_mean.item() == pytest.approx(8 + 2)
+    assert layer.running_var.item() == pytest.approx(100 / 3)
+
+
+def test_evaluation_uses_the_running_statistics_for_one_example():
+    layer = BatchNorm(1, num_dims=2, eps=0)
+    layer.running_mean.fill_(8)
+    layer.running_var.fill_(25)
+    assert_close(layer.eval()(torch.tensor([[18.0]])), torch.tensor([[2.0]]))
+
+
+def test_eps_is_added_to_the_variance_inside_the_root():
+    y = batch_norm(FOUR, eps=11.0)  # sqrt(25 + 11) = 6
+    assert_close(y.flatten(), torch.tensor([-7.0, -1.0, 1.0, 7.0]) / 6)
+
+
+def test_a_constant_channel_gives_beta():
+    layer = BatchNorm(2, num_dims=2)
+    nn.init.constant_(layer.beta, 3)
+    assert torch.equal(layer(torch.full((4, 2), 7.0)), torch.full((4, 2), 3.0))
+
+
+@EVERY_DIM
+def test_parameters_and_statistics_are_shaped_to_broadcast(num_dims):
+    layer = BatchNorm(3, num_dims)
+    shape = (1, 3) + (1,) * (num_dims - 2)
+    for name in ("gamma", "beta", "running_mean", "running_var"):
+        assert getattr(layer, name).shape == shape, name
+    assert layer(random(*SHAPES[num_dims]).float()).shape == SHAPES[num_dims]
+
+
+def test_the_layer_says_how_it_was_made():
+    assert repr(BatchNorm(6, 4, momentum=None)) == (
+        "BatchNorm(6, num_dims=4, eps=1e-05, momentum=None, affine=True, "
+        "track_running_stats=True)"
+    )
+
+
+# --- Derivatives -----------------------------------------------------------------
+
+
+@EVERY_DIM
+@pytest.mark.parametrize("training", [True, False])
+def test_first_and_second_derivatives_agree_with_finite_differences(num_dims, training):
+    shape = {2: (4, 2), 3: (3, 2, 2), 4: (2, 2, 2, 2), 5: (2, 2, 1, 2, 2)}[num_dims]
+    layer = BatchNorm(2, num_dims).double().train(training)
+    parameters = dict(layer.named_parameters())
+
+    def function(x, gamma, beta):
+        with torch.no_grad():  # the statistics are where they were for every point
+            layer.reset_running_stats()
+        values = {"gamma": gamma, "beta": beta}
+        return torch.func.functional_call(layer, values, x)
+
+    x = random(*shape)
+    gamma = 1 + 0.3 * random(*parameters["gamma"].shape, seed=1)
+    beta = random(*parameters["beta"].shape, seed=2)
+    inputs = [tensor.requires_grad_() for tensor in (x, gamma, beta)]
+    assert torch.autograd.gradcheck(function, inputs)
+    assert torch.autograd.gradgradcheck(function, inputs)
+
+
+def test_gradients_through_evaluation_survive_a_later_training_step():
+    layer = BatchNorm(1, num_dims=2, eps=0)
+    layer.running_var.fill_(4)
+    x = FOUR.clone().requires_grad_()
+    y = layer.eval()(x)
+    layer.train()(FOUR)  # moves the running variance
+    y.sum().backward()
+    assert_close(x.grad, torch.full((4, 1), 0.5))
+
+
+# --- Defects of other layers that this one must not have --------------------------
+
+
+def test_the_mode_is_the_modules_and_not_autograds():
+    layer = BatchNorm(1, num_dims=2)
+    before = statistics(layer)
+    x = FOUR.clone().requires_grad_()
+    y = layer.eval()(x)
+    assert y.requires_grad
+    assert_close(y, FOUR, rtol=1e-4, atol=0)  # mean 0 and variance 1 were used
+    assert_same_statistics(layer, before)
+    with torch.no_grad():
+        y = layer.train()(FOUR)
+    assert y.mean().item() == pytest.approx(0, abs=1e-6)
+    assert layer.running_mean.item() == pytest.approx(0.8)
+
+
+def test_a_reloaded_layer_predicts_the_same():
+    layer = BatchNorm(3, num_dims=2)
+    for seed in range(5):
+        layer(5 + random(8, 3, seed=seed).float())
+    state = layer.state_dict()
+    names = ["gamma", "beta", "running_mean", "running_var", "num_batches_tracked"]
+    assert list(state) == names
+    reloaded = BatchNorm(3, num_dims=2)
+    reloaded.load_state_dict(state)
+    x = random(1, 3).float()
+    assert torch.equal(layer.eval()(x), reloaded.eval()(x))
+    assert not torch.equal(BatchNorm(3, num_dims=2).eval()(x), reloaded(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_a_change_of_dtype_reaches_all_but_the_counter(dtype):
+    layer = BatchNorm(3, num_dims=2).to(dtype)
+    kept = layer.state_dict()
+    assert kept.pop("num_batches_tracked").dtype == torch.int64
+    assert {tensor.dtype for tensor in kept.values()} == {dtype}
+    assert layer(random(8, 3, dtype=dtype)).dtype == dtype
+
+
+def test_a_change_of_device_reaches_everything():
+    layer = BatchNorm(3, num_dims=2).to("meta")
+    assert {tensor.device.type for tensor in layer.state_dict().values()} == {"meta"}
+
+
+def test_a_hundred_steps_leave_no_graph_behind():
+    layer = BatchNorm(3, num_dims=4)
+    buffers = dict(layer.named_buffers())
+    for seed in range(100):
+        layer(random(2, 3, 2, 2, seed=seed).float().requires_grad_())
+    for name, buffer in layer.named_buffers():
+        assert buffer is buffers[name], f"{name} is not updated in place"
+        assert buffer.grad_fn is None and not buffer.requires_grad, name
+    assert_same_statistics(copy.deepcopy(layer), statistics(layer))
+    assert layer.num_batches_tracked.item() == 100
+
+
+def test_the_running_variance_is_unbiased_and_the_normalization_is_not():
+    x = random(16, 1)
+    layer = BatchNorm(1, num_dims=2, eps=0, momentum=1).double()
+    y = layer(x)
+    assert y.var(correction=0).item() == pytest.approx(1, abs=1e-12)
+    assert layer.running_var.item() == pytest.approx(x.var(correction=1).item())
+
+
+def test_the_variance_survives_a_mean_of_ten_thousand():
+    x = random(256, 1)
+    layer = BatchNorm(1, num_dims=2, momentum=1)
+    y = layer((x + 1e4).float())
+    assert layer.running_var.item() == pytest.approx(x.var().item(), rel=1e-3)
+    assert y.std(correction=0).item() == pytest.approx(1, rel=1e-3)
+
+
+@EVERY_DIM
+def test_channels_are_normalized_apart_from_each_other(num_dims):
+    x = random(*SHAPES[num_dims])
+    y = batch_norm(x)
+    z = x.clone()
+    z[:, 2] = 100 * z[:, 2] ** 2
+    assert torch.equal(batch_norm(z)[:, :2], y[:, :2])
+    assert not torch.equal(batch_norm(z)[:, 2], y[:, 2])
+
+
+def test_frozen_parameters_do_not_freeze_the_statistics():
+    layer = BatchNorm(1, num_dims=2).requires_grad_(False)
+    layer(FOUR)
+    assert layer.running_mean.item() == pytest.approx(0.8)
+
+
+def test_one_cumulative_average_is_exact_in_double_precision():
+    layer = BatchNorm(1, num_dims=2, momentum=None).double()
+    batches = [random(4, 1, seed=seed) for seed in range(3)]
+    for x in batches:
+        layer(x)
+    mean = torch.stack(batches).mean().item()
+    assert layer.running_mean.item() == pytest.approx(mean, rel=1e-14, abs=1e-15)
+
+
+def test_the_batch_is_left_as_it_was():
+    x = random(8, 3).float()
+    before = x.clone()
+    BatchNorm(3, num_dims=2)(x)
+    assert torch.equal(x, before)
+
+
+# --- Bad input -------------------------------------------------------------------
+
+EXPECTED = "expects a batch with 4 axes, channels on axis 1 and 3 of them, but got "
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        (torch.ones(3), ValueError, f"{EXPECTED}shape (3,)"),
+        (torch.ones(8, 3), ValueError, f"{EXPECTED}shape (8, 3)"),
+        (torch.ones(8, 3, 2), ValueError, f"{EXPECTED}shape (8, 3, 2)"),
+        (torch.ones(8, 3, 2, 2, 2), ValueError, f"{EXPECTED}shape (8, 3, 2, 2, 2)"),
+        (torch.tensor(1.0), ValueError, f"{EXPECTED}shape ()"),
+        (torch.ones(8, 1, 2, 2), ValueError, f"{EXPECTED}shape (8, 1, 2, 2)"),
+        (torch.ones(8, 2, 2, 3), ValueError, f"{EXPECTED}shape (8, 2, 2, 3)"),
+        (torch.ones(8, 0, 2, 2), ValueError, f"{EXPECTED}shape (8, 0, 2, 2)"),
+        (
+            torch.ones(8, 3, 2, 2, dtype=torch.uint8),
+            TypeError,
+            "expects floating-point values, got torch.uint8",
+        ),
+        (
+            torch.ones(8, 3, 2, 2, dtype=torch.bool),
+            TypeError,
+            "expects floating-point values, got torch.bool",
+        ),
+        (
+            torch.ones(8, 3, 2, 2, dtype=torch.complex64),
+            TypeError,
+            "expects floating-point values, got torch.complex64",
+        ),
+        ([[1.0]], TypeError, f"{EXPECTED}a list instead of a tensor"),
+        (torch.ones(8, 3, 2, 2).numpy(), TypeError, "a ndarray instead of a tensor"),
+        (None, TypeError, f"{EXPECTED}a NoneType instead of a tensor"),
+    ],
+)
+def test_bad_input_is_named_and_leaves_the_statistics_alone(
+    x, error, message, training
+):
+    layer = BatchNorm(3, num_dims=4)
+    layer(random(*SHAPES[4]).float())
+    layer.train(training)
+    before = statistics(layer)
+    with pytest.raises(error) as raised:
+        layer(x)
+    assert message in str(raised.value)
+    assert_same_statistics(layer, before)
+
+
+@pytest.mark.parametrize(
+    ("shape", "n"),
+    [
+        ((1, 3), 1),
+        ((0, 3), 0),
+        ((1, 3, 1), 1),
+        ((2, 3, 0), 0),
+        ((1, 3, 1, 1), 1),
+        ((0, 3, 4, 4), 0),
+        ((1, 3, 1, 1, 1), 1),
+    ],
+)
+def test_batch_statistics_need_two_values_per_channel(shape, n):
+    message = f"at least 2 values per channel .* {n}$"
+    layer = BatchNorm(3, num_dims=len(shape))
+    before = statistics(layer)
+    with pytest.raises(ValueError, match=message) as raised:
+        layer(torch.ones(shape))
+    assert str(shape) in str(raised.value)
+    assert_same_statistics(layer, before)
+    assert layer.eval()(torch.ones(shape)).shape == shape  # needs none
+    layer = BatchNorm(3, num_dims=len(shape), track_running_stats=False).eval()
+    with pytest.raises(ValueError, match=message):
+        layer(torch.ones(shape))
+
+
+def test_two_values_per_channel_are_enough():
+    y = BatchNorm(1, num_dims=4, eps=0)(torch.tensor([3.0, 5.0]).reshape(1, 1, 1, 2))
+    assert y.flatten().tolist() == [-1, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"num_features": 3.0}, TypeError, "num_features must be an int, got 3.0"),
+        ({"num_features": True}, TypeError, "num_features must be an int, got True"),
+        ({"num_features": "3"}, TypeError, "num_features must be an int, got '3'"),
+        ({"num_features": None}, TypeError, "num_features must be an int, got None"),
+        ({"num_features": 0}, ValueError, "num_features must be at least 1, got 0"),
+        ({"num_features": -1}, ValueError, "num_features must be at least 1, got -1"),
+        ({"num_dims": 1}, ValueError, "num_dims must be 2, 3, 4 or 5, got 1"),
+        ({"num_dims": 6}, ValueError, "num_dims must be 2, 3, 4 or 5, got 6"),
+        ({"num_dims": 4.0}, TypeError, "num_dims must be an int, got 4.0"),
+        ({"num_dims": True}, TypeError, "num_dims must be an int, got True"),
+        ({"eps": -1e-5}, ValueError, "eps must be finite and not negative, got -1e-05"),
+        ({"eps": math.nan}, ValueError, "eps must be finite and not negative, got nan"),
+        ({"eps": math.inf}, ValueError, "eps must be finite and not negative, got inf"),
+        ({"eps": True}, TypeError, "eps must be a number, got True"),
+        ({"eps": None}, TypeError, "eps must be a number, got None"),
+        ({"momentum": -0.1}, ValueError, "from 0 to 1, or None, got -0.1"),
+        ({"momentum": 1.1}, ValueError, "from 0 to 1, or None, got 1.1"),
+        ({"momentum": math.nan}, ValueError, "from 0 to 1, or None, got nan"),
+        ({"momentum": "0.1"}, TypeError, "momentum must be a number, got '0.1'"),
+        ({"momentum": False}, TypeError, "momentum must be a number, got False"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(arguments, error, message):
+    with pytest.raises(error) as raised:
+        BatchNorm(**{"num_features": 3, "num_dims": 4, **arguments})
+    assert message in str(raised.value)
+
+
+# --- In a network ----------------------------------------------------------------
+
+
+def test_the_source_network_runs_and_shows_its_gamma():
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5), BatchNorm(6, num_dims=4), nn.Sigmoid(),
+        nn.MaxPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), BatchNorm(16, num_dims=4), nn.Sigmoid(),
+        nn.MaxPool2d(kernel_size=2, stride=2), nn.Flatten(),
+        nn.Linear(256, 120), BatchNorm(120, num_dims=2), nn.Sigmoid(),
+        nn.Linear(120, 84), BatchNorm(84, num_dims=2), nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+    y = net(random(4, 1, 28, 28).float())
+    assert y.shape == (4, 10)
+    y.sum().backward()
+    assert net[1].gamma.reshape((-1,)).shape == (6,)
+    assert net[1].beta.reshape((-1,)).shape == (6,)
+    assert net[1].gamma.grad.shape == (1, 6, 1, 1)
+    assert [net[i].num_batches_tracked.item() for i in (1, 5, 10, 13)] == [1] * 4
+    assert net.eval()(random(1, 1, 28, 28).float()).shape == (1, 10)
+
+
+def test_a_cumulative_average_is_traced_without_a_break():
+    torch.compiler.reset()
+    layer = BatchNorm(1, num_dims=2, momentum=None)
+    traced = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for shift in (0, 1, 5):
+        traced(FOUR + shift)
+    assert layer.running_mean.item() == pytest.approx(10)
+
+
+def test_an_exported_layer_takes_batches_of_any_size():
+    layer = BatchNorm(3, num_dims=4)
+    batch = torch.export.Dim("batch", min=2)
+    program = torch.export.export(
+        layer, (torch.ones(4, 3, 2, 2),), dynamic_shapes=({0: batch},)
+    )
+    exported = program.module()
+    for n in (2, 7):
+        x = random(n, 3, 2, 2, seed=n).float()
+        assert_close(exported(x), layer(x))
+        assert_close(exported.running_var, layer.running_var)
+
+
+# --- Conversions -----------------------------------------------------------------
+
+
+@EVERY_DIM
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"eps": 0.1, "momentum": 0.3},
+        {"momentum": None},
+        {"affine": False},
+        {"track_running_stats": False},
+        {"affine": False, "track_running_stats": False},
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_copy_behaves_as_its_source_in_both_directions(num_dims, arguments, dtype):
+    theirs = KINDS[num_dims](3, **arguments).to(dtype)
+    if theirs.affine:
+        nn.init.constant_(theirs.weight, 2)
+        nn.init.constant_(theirs.bias, 3)
+        theirs.bias.requires_grad_(False)
+    theirs(1 + random(*SHAPES[num_dims], dtype=dtype))
+    theirs.eval()
+    ours = from_torch(theirs, num_dims)
+    back = to_torch(ours)
+    assert type(ours) is BatchNorm and type(back) is type(theirs)
+    assert ours.num_dims == num_dims and repr(back) == repr(theirs)
+    assert not ours.training and not back.training
+    assert from_torch(copy.deepcopy(theirs).train(), num_dims).training
+    trainable = [p.requires_grad for p in theirs.parameters()]
+    assert trainable == ([True, False] if theirs.affine else [])
+    assert [p.requires_grad for p in ours.parameters()] == trainable
+    assert [p.requires_grad for p in back.parameters()] == trainable
+    assert list(back.state_dict()) == list(theirs.state_dict())
+    for name, tensor in theirs.state_dict().items():
+        assert back.state_dict()[name].dtype == tensor.dtype, name
+        assert torch.equal(back.state_dict()[name], tensor), name
+    x = random(*SHAPES[num_dims], dtype=dtype)
+    limit = BFLOAT16 if dtype == torch.bfloat16 else FLOAT32
+    assert deviation(ours(x), theirs(x)) <= limit
+
+
+def test_a_copy_shares_nothing_with_its_source():
+    x = random(*SHAPES[4]).float()
+    for convert, source in (
+        (from_torch, nn.BatchNorm2d(3)),
+        (to_torch, BatchNorm(3, 4)),
+    ):
+        before = copy.deepcopy(source.state_dict())
+        changed = convert(source)
+        changed(x)
+        nn.init.constant_(next(changed.parameters()), 7)
+        for name, tensor in source.state_dict().items():
+            assert torch.equal(tensor, before[name]), name
+
+
+def without_shift():
+    """A layer of torch's with a weight and no bias, as torch 2.15 can construct."""
+    if "bias" in inspect.signature(nn.BatchNorm1d).parameters:
+        return nn.BatchNorm1d(3, bias=False)
+    layer = nn.BatchNorm1d(3)
+    layer.bias = None
+    return layer
+
+
+def test_a_layer_without_shift_becomes_one_whose_shift_stays_zero():
+    theirs = without_shift()
+    nn.init.constant_(theirs.weight, 2)
+    ours = from_torch(theirs)
+    assert ours.gamma.requires_grad and not ours.beta.requires_grad
+    assert ours.beta.eq(0).all()
+    x = random(8, 3).float()
+    assert_close(ours(x), theirs(x))
+    back = to_torch(ours)
+    assert back.weight.requires_grad and not back.bias.requires_grad
+    assert_close(back(x), theirs(x))
+
+
+def test_statistics_that_are_no_longer_tracked_are_copied_too():
+    theirs = nn.BatchNorm1d(3)
+    theirs(5 + random(8, 3).float())
+    theirs.track_running_stats = False
+    ours = from_torch(theirs)
+    x = random(8, 3).float()
+    for layer in (ours, to_torch(ours)):
+        before = statistics(layer)
+        assert_close(layer(x), theirs(x))
+        assert_same_statistics(layer, before)
+        assert_close(layer.eval()(x), copy.deepcopy(theirs).eval()(x))
+
+
+class Ours(BatchNorm):
+    """A layer that might compute something else."""
+
+
+class Theirs(nn.BatchNorm2d):
+    """A layer that might compute something else."""
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Theirs(3),
+        nn.LazyBatchNorm1d(),
+        nn.SyncBatchNorm(3),
+        nn.InstanceNorm2d(3),
+        BatchNorm(3, num_dims=4),
+        nn.BatchNorm2d,
+        None,
+    ],
+)
+def test_only_torchs_three_layers_are_copied_from_torch(layer):
+    expected = "expected one of BatchNorm1d, BatchNorm2d, BatchNorm3d, got "
+    with pytest.raises(TypeError) as raised:
+        from_torch(layer)
+    assert str(raised.value) == expected + type(layer).__name__
+
+
+@pytest.mark.parametrize("layer", [Ours(3, num_dims=4), nn.BatchNorm2d(3), None])
+def test_only_our_layer_is_copied_to_torch(layer):
+    with pytest.raises(TypeError) as raised:
+        to_torch(layer)
+    assert str(raised.value) == f"expected a BatchNorm, got {type(layer).__name__}"
+
+
+@pytest.mark.parametrize(
+    ("layer", "num_dims"),
+    [(nn.BatchNorm1d(3), 4), (nn.BatchNorm2d(3), 3), (nn.BatchNorm3d(3), 2)],
+)
+def test_a_copy_cannot_take_another_number_of_axes(layer, num_dims):
+    with pytest.raises(ValueError, match=rf"{type(layer).__name__} .* not {num_dims}"):
+        from_torch(layer, num_dims)
+
+
+# --- Properties, for random shapes and values -------------------------------------
+
+
+def random_case(seed):
+    """A batch of random shape, mean and scale, with gamma and beta to match."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def integer(low, high):
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    num_dims = integer(2, 5)
+    shape = (integer(2, 6), integer(1, 4), *(integer(1, 4) for _ in range(num_dims)))
+    shape = shape[:num_dims]
+    x = torch.randn(shape, generator=generator, dtype=torch.float64)
+    x = x * 10 ** integer(-1, 2) + integer(-50, 50)
+    gamma, beta = torch.randn(
+        (2, 1, shape[1], *[1] * (num_dims - 2)),
+        generator=generator,
+        dtype=torch.float64,
+    )
+    return x, gamma, beta, [axis for axis in range(num_dims) if axis != 1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_output_has_mean_beta_and_standard_deviation_gamma(seed):
+    x, gamma, beta, axes = random_case(seed)
+    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    var, mean = torch.var_mean(y, axes, correction=0, keepdim=True)
+    assert_close(mean, beta, rtol=0, atol=1e-9)
+    assert_close(var.sqrt(), gamma.abs(), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_output_ignores_the_scale_and_shift_of_the_input(seed):
+    x, gamma, beta, _ = random_case(seed)
+    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    for scale, shift in ((3.0, 0.0), (0.01, -7.0)):
+        z = batch_norm(scale * x + shift, gamma=gamma, beta=beta, eps=0)
+        assert_close(z, y, rtol=0, atol=1e-9)
+    assert_close(batch_norm(-x, gamma=-gamma, beta=beta, eps=0), y, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_the_examples_does_not_matter(seed):
+    x, gamma, beta, _ = random_case(seed)
+    y = batch_norm(x, gamma=gamma, beta=beta)
+    z = batch_norm(x.flip(0), gamma=gamma, beta=beta)
+    assert_close(z, y.flip(0), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_gradient_has_no_part_along_shift_and_scale(seed):
+    x, gamma, beta, axes = random_case(seed)
+    x = (x - x.mean()) / x.std()  # so that the gradient is of order 1
+    x.requires_grad_()
+    weights = random(*x.shape, seed=seed)
+    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    (gradient,) = torch.autograd.grad((weights * y).sum(), x)
+    limit = 1e-9 * (1 + gradient.abs().max())
+    assert gradient.sum(axes).abs().max() <= limit
+    assert (gradient * x).sum(axes).abs().max() <= limit

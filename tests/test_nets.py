@@ -1,0 +1,122 @@
+"""The networks of `code/nets.py`."""
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from bn import BatchNorm
+from nets import lenet, mlp, torch_batch_norm
+
+
+def images(n):
+    return torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+
+
+def source_network():
+    """LeNet with batch norm, written out layer by layer."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5), BatchNorm(6, num_dims=4), nn.Sigmoid(),
+        nn.MaxPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), BatchNorm(16, num_dims=4), nn.Sigmoid(),
+        nn.MaxPool2d(kernel_size=2, stride=2), nn.Flatten(),
+        nn.Linear(256, 120), BatchNorm(120, num_dims=2), nn.Sigmoid(),
+        nn.Linear(120, 84), BatchNorm(84, num_dims=2), nn.Sigmoid(),
+        nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def seeded(make, *args, **kwargs):
+    torch.manual_seed(0)
+    return make(*args, **kwargs)
+
+
+def test_lenet_with_batch_norm_is_the_network_written_out():
+    ours, written = seeded(lenet, BatchNorm), seeded(source_network)
+    assert repr(ours) == repr(written)
+    assert list(ours.state_dict()) == list(written.state_dict())
+    assert torch.equal(ours(images(4)), written(images(4)))
+
+
+@pytest.mark.parametrize("norm", [None, BatchNorm, torch_batch_norm])
+def test_lenet_gives_ten_logits_per_image(norm):
+    assert lenet(norm)(images(3)).shape == (3, 10)
+
+
+def test_each_norm_is_made_for_the_layer_before_it():
+    made = []
+
+    def norm(num_features, num_dims):
+        made.append((num_features, num_dims))
+        return nn.Identity()
+
+    net = lenet(norm)
+    assert made == [(6, 4), (16, 4), (120, 2), (84, 2)]
+    positions = [i for i, layer in enumerate(net) if isinstance(layer, nn.Identity)]
+    assert positions == [1, 5, 10, 13]
+    for i in positions:
+        assert isinstance(net[i - 1], (nn.Conv2d, nn.Linear))
+        assert isinstance(net[i + 1], nn.Sigmoid)
+
+
+def test_without_norm_the_same_seed_draws_the_same_weights():
+    plain, normed = seeded(lenet), seeded(lenet, BatchNorm)
+    assert len(plain) == len(normed) - 4
+    kept = [layer for layer in normed if not isinstance(layer, BatchNorm)]
+    for ours, theirs in zip(plain, kept, strict=True):
+        assert repr(ours) == repr(theirs)
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_lenet_computes_the_same_with_torchs_layer():
+    ours, theirs = seeded(lenet, BatchNorm), seeded(lenet, torch_batch_norm)
+    for net in (ours, theirs):
+        net(images(8)).square().sum().backward()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert_close(a.grad.flatten(), b.grad.flatten(), rtol=1e-4, atol=1e-4)
+    assert_close(ours.eval()(images(2)), theirs.eval()(images(2)))
+
+
+def test_a_perceptron_has_as_many_hidden_layers_as_it_is_deep():
+    net = mlp(3, 8, BatchNorm, activation=nn.Tanh, num_inputs=5, num_outputs=2)
+    kinds = [type(layer) for layer in net]
+    hidden = [nn.Linear, BatchNorm, nn.Tanh]
+    assert kinds == [nn.Flatten, *hidden, *hidden, *hidden, nn.Linear]
+    sizes = [(m.in_features, m.out_features) for m in net if isinstance(m, nn.Linear)]
+    assert sizes == [(5, 8), (8, 8), (8, 8), (8, 2)]
+    norms = [layer for layer in net if isinstance(layer, BatchNorm)]
+    assert [(m.num_features, m.num_dims) for m in norms] == 3 * [(8, 2)]
+    assert net(torch.ones(4, 5)).shape == (4, 2)
+
+
+def test_a_perceptron_flattens_images_by_default():
+    net = mlp(depth=1, width=8)
+    assert net(images(3)).shape == (3, 10)
+    assert [type(layer) for layer in net] == [nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]
+
+
+def test_a_perceptron_without_hidden_layers_is_linear():
+    net = mlp(depth=0, width=8)
+    assert [type(layer) for layer in net] == [nn.Flatten, nn.Linear]
+
+
+@pytest.mark.parametrize(
+    ("num_dims", "kind"),
+    [
+        (2, nn.BatchNorm1d),
+        (3, nn.BatchNorm1d),
+        (4, nn.BatchNorm2d),
+        (5, nn.BatchNorm3d),
+    ],
+)
+def test_torchs_layer_is_chosen_by_the_number_of_axes(num_dims, kind):
+    layer = torch_batch_norm(6, num_dims)
+    assert type(layer) is kind
+    assert layer.num_features == 6
+
+
+@pytest.mark.parametrize("num_dims", [0, 1, 6])
+def test_torch_has_no_layer_for_other_numbers_of_axes(num_dims):
+    with pytest.raises(KeyError):
+        torch_batch_norm(6, num_dims)

@@ -1,0 +1,301 @@
+"""House rules for the notebooks: each rule is a function, each notebook obeys it."""
+
+import copy
+import json
+import re
+from statistics import median
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from test_book import BRANCH, ROOT, URL
+
+NOTEBOOKS = {path.stem: path for path in sorted(ROOT.glob("chapters/*.ipynb"))}
+WORDS_PER_LINE = (3, 15)  # of prose for each line of code; the aim is 5 to 10
+METADATA = {
+    "accelerator": "GPU",
+    "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
+}
+RULES = []
+
+
+def rule(check):
+    """Register a function that yields what it finds wrong with a notebook."""
+    RULES.append(check)
+    return check
+
+
+def load(name):
+    text = NOTEBOOKS[name].read_text(encoding="utf-8")
+    return nbformat.reads(text, nbformat.NO_CONVERT)
+
+
+def code_cells(book):
+    return [cell for cell in book.cells if cell.cell_type == "code"]
+
+
+def prose(book):
+    """Return the text of the markdown cells without fences, mathematics, options."""
+    text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
+    return re.sub(
+        r"\$\$.*?\$\$(?: *\(.*?\))?|\$[^$\n]*\$|^ *[`:]{3}.*$|^ *:\w+:.*$",
+        "",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
+
+
+def code_lines(cell):
+    """Return the lines that are not blank."""
+    return [line for line in cell.source.splitlines() if line.strip()]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def outputs(book):
+    return [(cell, output) for cell in code_cells(book) for output in cell.outputs]
+
+
+@rule
+def is_valid_nbformat_4_5(book):
+    if (book.nbformat, book.nbformat_minor) != (4, 5):
+        yield f"is nbformat {book.nbformat}.{book.nbformat_minor}"
+    try:
+        nbformat.validate(copy.deepcopy(book))  # some versions repair what they get
+    except (nbformat.ValidationError, Warning) as error:
+        yield str(error)
+
+
+@rule
+def has_unique_cell_ids(book):
+    ids = [cell.id for cell in book.cells]
+    yield from (f"cell {i} is there twice" for i in set(ids) if ids.count(i) > 1)
+
+
+@rule
+def starts_with_its_only_title(book):
+    if not book.cells[0].source.startswith("# ") or book.cells[0].cell_type == "code":
+        yield f"cell {book.cells[0].id} is no title"
+    titles = re.findall(r"^# .*", _outside_fences(book), re.MULTILINE)
+    if len(titles) != 1:
+        yield f"has the titles {titles}"
+
+
+def _outside_fences(book):
+    text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
+    return re.sub(r"^(`{3,}).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@rule
+def sets_up_in_its_first_code_cell(book):
+    cell = code_cells(book)[0]
+    if cell is not book.cells[1] or "hide-input" not in tags(cell):
+        yield f"cell {cell.id} is not second, or not tagged hide-input"
+    if f'"{URL}"' not in cell.source or f'"{BRANCH}"' not in cell.source:
+        yield f"cell {cell.id} lacks {URL} or {BRANCH}, which _config.yml has"
+
+
+@rule
+def was_run_once_from_top_to_bottom(book):
+    for count, cell in enumerate(code_cells(book), start=1):
+        if cell.execution_count != count:
+            yield f"cell {cell.id} has count {cell.execution_count}, not {count}"
+
+
+@rule
+def shows_no_error_and_no_warning(book):
+    for cell, output in outputs(book):
+        if output.output_type == "error" or output.get("name") == "stderr":
+            yield f"cell {cell.id}"
+
+
+@rule
+def has_no_output_over_300_kilobytes(book):
+    for cell, output in outputs(book):
+        if (size := len(json.dumps(output))) > 300_000:
+            yield f"cell {cell.id} has an output of {size} bytes"
+
+
+@rule
+def has_less_than_a_megabyte(book):
+    if (size := len(json.dumps(book, ensure_ascii=False).encode())) >= 1_000_000:
+        yield f"has {size} bytes"
+
+
+@rule
+def has_code_lines_of_at_most_79_characters(book):
+    for cell in code_cells(book):
+        for line in cell.source.splitlines():
+            if len(line) > 79:
+                yield f"cell {cell.id}: {line}"
+
+
+@rule
+def has_code_cells_of_at_most_30_lines_or_45_for_a_class(book):
+    for cell in code_cells(book):
+        limit = 45 if re.search(r"^class ", cell.source, re.MULTILINE) else 30
+        if (count := len(cell.source.splitlines())) > limit:
+            yield f"cell {cell.id} has {count} lines"
+
+
+@rule
+def has_code_cells_of_a_median_of_at_most_6_lines(book):
+    # The setup cell is the same everywhere, and hidden.
+    if (count := median(len(code_lines(c)) for c in code_cells(book)[1:])) > 6:
+        yield f"the median is {count}"
+
+
+@rule
+def has_prose_before_four_code_cells_in_five(book):
+    kinds = ["code", *(cell.cell_type for cell in book.cells)]
+    pairs = zip(kinds, book.cells, strict=False)
+    bare = [cell.id for kind, cell in pairs if kind == cell.cell_type == "code"]
+    if len(bare) > 0.2 * len(code_cells(book)):
+        yield f"none before {', '.join(bare)}"
+
+
+@rule
+def has_as_much_prose_as_its_code_needs(book):
+    lines = sum(len(code_lines(cell)) for cell in code_cells(book)[1:])
+    words = len(re.findall(r"[^\W\d_][\w'’-]*", prose(book)))
+    low, high = WORDS_PER_LINE
+    if not low * lines <= words <= high * lines:
+        yield f"{words} words to {lines} lines of code: {words / max(lines, 1):.1f}"
+
+
+@rule
+def gives_every_figure_a_name_a_caption_and_an_alternative_text(book):
+    for cell, output in outputs(book):
+        if any(kind.startswith("image/") for kind in output.get("data", {})):
+            mystnb = cell.metadata.get("mystnb", {})
+            figure, alt = mystnb.get("figure", {}), mystnb.get("image", {}).get("alt")
+            texts = figure.get("name"), figure.get("caption"), alt
+            if not all(texts) or alt == figure["caption"]:
+                yield f"cell {cell.id} has {texts}"
+
+
+@rule
+def stores_no_widget(book):
+    for cell, output in outputs(book):
+        if any("widget" in kind for kind in output.get("data", {})):
+            yield f"cell {cell.id}"
+    if "widgets" in book.metadata:
+        yield "has widget states"
+
+
+@rule
+def asks_colab_for_python_and_a_gpu(book):
+    found = {key: book.metadata.get(key) for key in METADATA}
+    if (
+        found != METADATA
+        or book.metadata.get("kernelspec", {}).get("name") != "python3"
+    ):
+        yield f"has {found} and {book.metadata.get('kernelspec')}"
+
+
+@rule
+def ends_no_cell_in_a_semicolon(book):
+    # nbval ignores it, and then finds an output that is not stored.
+    for cell in code_cells(book):
+        if cell.source.rstrip().endswith(";"):
+            yield f"cell {cell.id}"
+
+
+@rule
+def names_no_folder_of_the_machine_it_was_written_on(book):
+    def texts(cell):
+        yield cell.source
+        for output in cell.get("outputs", []):
+            data = output.get("data", {}).items()
+            yield json.dumps([v for k, v in data if not k.startswith("image/")])
+            yield output.get("text", "")
+
+    for cell in book.cells:
+        for text in texts(cell):
+            for path in re.findall(r"(?<![\w.~>])/(?:root|home|work|tmp)\b\S*", text):
+                yield f"cell {cell.id}: {path}"
+
+
+@rule
+def has_two_exercises_or_more_and_a_solution_for_each(book):
+    source = "\n".join(cell.source for cell in book.cells)
+    exercises, solutions = (
+        len(re.findall(rf"^[`:]{{3,}}\{{{kind}(?:-start)?\}}", source, re.MULTILINE))
+        for kind in ("exercise", "solution")
+    )
+    if exercises < 2 or exercises != solutions:
+        yield f"has {exercises} exercises and {solutions} solutions"
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("check", RULES, ids=lambda check: check.__name__)
+def test_every_notebook(check, name):
+    problems = list(check(load(name)))
+    assert not problems, f"{name}: " + "\n".join(problems)
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS
+
+
+def test_the_setup_cell_is_the_same_in_every_notebook():
+    setups = {name: code_cells(load(name))[0].source for name in NOTEBOOKS}
+    first = next(iter(setups.values()), None)
+    assert [name for name, source in setups.items() if source != first] == []
+
+
+def test_nearly_every_output_is_compared_by_nbval():
+    cells = [cell for name in NOTEBOOKS for cell in code_cells(load(name))]
+    ignored = [cell.id for cell in cells if "nbval-ignore-output" in tags(cell)]
+    assert len(ignored) < 0.1 * len(cells)
+
+
+def picture(**mystnb):
+    data = new_output("display_data", {"image/png": "iVBORw0KGgo="})
+    return {"outputs": [data], "metadata": {"mystnb": mystnb} if mystnb else {}}
+
+
+def good_notebook():
+    setup = f'URL, BRANCH = "{URL}", "{BRANCH}"'
+    figure = {"name": "fig", "caption": "What it is."}
+    cells = [
+        new_markdown_cell("# A title"),
+        new_code_cell(setup, metadata={"tags": ["hide-input"]}),
+        new_markdown_cell("Six words to a single line: $x$."),
+        new_code_cell(
+            "plot()", **picture(figure=figure, image={"alt": "What it says."})
+        ),
+        *2 * [new_markdown_cell("```{exercise}\n```\n```{solution} a\n```")],
+    ]
+    cells[-1] = new_markdown_cell(cells[-1].source)  # an id of its own
+    for count, cell in enumerate((cells[1], cells[3]), start=1):
+        cell.execution_count = count
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return new_notebook(cells=cells, metadata={**METADATA, "kernelspec": kernel})
+
+
+def bad_notebook():
+    """Return a notebook that breaks every rule."""
+    line = "print('/tmp/a')  #" + 80 * "-"
+    bad = [
+        new_output("stream", name="stderr", text="oh"),
+        new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}}),
+        new_output("stream", name="stdout", text="x" * 1_000_000),
+    ]
+    cells = [
+        new_code_cell("\n".join(31 * [line]) + ";", outputs=bad),
+        new_code_cell("plot()\n" * 7, **picture()),
+    ]
+    book = new_notebook(cells=cells)
+    book.nbformat_minor = 4
+    cells[1].id = cells[0].id
+    return book
+
+
+@pytest.mark.parametrize("check", RULES, ids=lambda check: check.__name__)
+def test_a_rule_can_be_obeyed_and_broken(check):
+    assert list(check(good_notebook())) == []
+    assert list(check(bad_notebook())) != []
