@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
 
-# One thread each: numbers then do not depend on how work is split between threads.
-export OMP_NUM_THREADS := 1
-export TQDM_DISABLE := 1
 export PYTHONDONTWRITEBYTECODE := 1
+# One thread each: numbers then do not depend on how work is split between threads.
+test execute measure: export OMP_NUM_THREADS = 1
+# Progress bars are for readers who watch, not for stored outputs.
+test execute: export TQDM_DISABLE = 1
 
 .PHONY: book test execute measure lab clean help
 
@@ -40,6 +41,7 @@ execute: $(BIN)/.installed
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
+	$(BIN)/python measurements/cover.py
 
 lab: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet jupyterlab

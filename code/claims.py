@@ -27,7 +27,7 @@ class Claim:
         return (
             '<div class="claim"><p><span aria-hidden="true">✓ </span>'
             f"{html.escape(self.sentence)}</p>"
-            f"<p>{values.strip()}</p></div>"
+            f"{f'<p>{values.strip()}</p>' if values else ''}</div>"
         )
 
 

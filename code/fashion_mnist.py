@@ -19,18 +19,8 @@ from pathlib import Path
 
 import torch
 
-LABELS = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+LABELS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+          "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")  # fmt: skip
 # Each file, the md5 of its *decompressed* bytes, the shape of what it holds.
 FILES = {
     "train-images-idx3-ubyte": ("f4a8712d7a061bf5bd6d2ca38dc4d50a", (60000, 28, 28)),
@@ -116,16 +106,10 @@ def load():
         if len(files) == len(FILES):
             return tuple(_tensor(file, files[file]) for file in FILES)
         tried.append(f"- {name}: {'; '.join(problems)}")
-    raise RuntimeError(
-        "\n".join(
-            (
-                "Fashion-MNIST was not found. Tried:",
-                *tried,
-                f"To place it by hand, put {', '.join(FILES)} (or each with .gz) in a folder "
-                f"and set FASHION_MNIST to it, or unset that and put them in {CACHE}.",
-            )
-        )
-    )
+    by_hand = f"""To place it by hand, put {", ".join(FILES)} (or each with .gz)
+in a folder and set FASHION_MNIST to it, or unset that and put them in {CACHE}."""
+    tried = "\n".join(tried)
+    raise RuntimeError(f"Fashion-MNIST was not found. Tried:\n{tried}\n{by_hand}")
 
 
 def _read(folder, names):
@@ -232,12 +216,8 @@ class Batches:
 
     def to(self, device):
         """Return these batches with their tensors on `device`."""
-        return Batches(
-            self.images.to(device),
-            self.labels.to(device),
-            self.batch_size,
-            self.shuffle,
-        )
+        images, labels = self.images.to(device), self.labels.to(device)
+        return Batches(images, labels, self.batch_size, self.shuffle)
 
 
 def load_data_fashion_mnist(batch_size):

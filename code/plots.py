@@ -8,7 +8,7 @@ MUTED = "#666666"
 
 def label_line(ax, x, y, text, color, dx=5, dy=0, **kwargs):
     """Write `text` beside the point (x, y), `dx` and `dy` points away from it."""
-    kwargs = {"va": "center", "fontsize": 9, **kwargs}
+    kwargs = {"va": "center", "fontsize": 10, **kwargs}
     ax.annotate(
         text, (x, y), (dx, dy), textcoords="offset points", color=color, **kwargs
     )
@@ -34,9 +34,7 @@ def learning_curves(histories, quantities=("train_acc", "test_acc")):
         for label, (history, color) in histories.items():
             values = getattr(history, quantity)
             epochs = range(1, len(values) + 1)
-            ax.plot(epochs, values, color=color, marker="o", markersize=3)
-            ax.margins(x=0.02)
-            if ax is axes[0][-1]:
-                label_line(ax, epochs[-1], values[-1], label, color)
+            ax.plot(epochs, values, "o-", color=color, markersize=3, label=label)
         ax.set(xlabel="epoch", title=names[quantity])
+    axes[0][0].legend(loc="lower right")
     return fig, axes[0]

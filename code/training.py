@@ -53,6 +53,19 @@ def init_xavier(module):
         nn.init.xavier_uniform_(module.weight)
 
 
+def init_he(module):
+    """Draw the weights of a linear or convolutional layer as Kaiming He proposed.
+
+    Weights are normal with variance 2 / fan_in, which keeps the scale of activations
+    from layer to layer of ReLUs; biases are 0. Use it as `net.apply(init_he)`.
+    Source: He, Zhang, Ren and Sun, ICCV 2015.
+    """
+    if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 @torch.no_grad()
 def evaluate(net, data_iter, device=None):
     """Accuracy of `net` over `data_iter`, in evaluation mode.
@@ -128,6 +141,45 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
     return history
 
 
+def fit(net, X, y, lr, batch_size, steps, on_step=None):
+    """Train `net` as it is on examples in memory, for a number of steps.
+
+    This is `train` for short experiments: stochastic gradient descent on the
+    cross-entropy, with mini-batches from shuffled passes over the examples.
+
+    Args:
+        net: maps a batch of examples to logits; its weights are not drawn anew.
+        X, y: all examples and their classes, on the device of `net`.
+        lr: learning rate.
+        batch_size: examples in a mini-batch; the last one of a pass may be smaller.
+        steps: number of updates.
+        on_step: called after every update with the number of updates made.
+
+    Returns:
+        `net`, in training mode.
+    """
+    net.train()
+    optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    step = 0
+    while step < steps:
+        for i in torch.randperm(len(X)).split(batch_size)[: steps - step]:
+            _update(net, optimizer, X[i], y[i])
+            step += 1
+            if on_step is not None:
+                on_step(step)
+    return net
+
+
+def _update(net, optimizer, X, y):
+    """One step of gradient descent on the cross-entropy; returns logits and loss."""
+    logits = net(X)
+    loss = nn.functional.cross_entropy(logits, y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return logits, loss
+
+
 def _train_epoch(net, train_iter, optimizer, device, on_step, steps):
     """One pass; returns mean loss, accuracy and the number of examples."""
     net.train()
@@ -136,11 +188,7 @@ def _train_epoch(net, train_iter, optimizer, device, on_step, steps):
     n = 0
     for X, y in train_iter:
         X, y = X.to(device), y.to(device)
-        logits = net(X)
-        loss = nn.functional.cross_entropy(logits, y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        logits, loss = _update(net, optimizer, X, y)
         with torch.no_grad():
             hits = (logits.argmax(dim=1) == y).sum()
             sums += torch.stack([loss * len(y), hits.to(loss.dtype)])

@@ -337,6 +337,26 @@ def test_the_variance_survives_a_mean_of_ten_thousand():
     assert y.std(correction=0).item() == pytest.approx(1, rel=1e-3)
 
 
+def test_a_reset_returns_the_layer_to_its_first_state():
+    layer = BatchNorm(3, num_dims=2)
+    first = copy.deepcopy(layer.state_dict())
+    layer(5 + random(8, 3).float())
+    layer.reset_running_stats()
+    assert_same_statistics(layer, statistics(BatchNorm(3, num_dims=2)))
+    layer(5 + random(8, 3).float())
+    nn.init.constant_(layer.gamma, 7)
+    nn.init.constant_(layer.beta, 7)
+    layer.reset_parameters()
+    for name, tensor in layer.state_dict().items():
+        assert torch.equal(tensor, first[name]), name
+
+
+def test_a_reset_keeps_what_the_layer_was_told_not_to_have():
+    layer = BatchNorm(3, num_dims=2, affine=False, track_running_stats=False)
+    layer.reset_parameters()
+    assert layer.state_dict() == {}
+
+
 @EVERY_DIM
 def test_channels_are_normalized_apart_from_each_other(num_dims):
     x = random(*SHAPES[num_dims])

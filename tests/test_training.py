@@ -12,7 +12,7 @@ from torch.testing import assert_close
 from torch.utils.data import DataLoader, TensorDataset
 
 from bn import BatchNorm
-from training import History, evaluate, init_xavier, train, try_gpu
+from training import History, evaluate, fit, init_he, init_xavier, train, try_gpu
 
 
 def points(n, seed=0):
@@ -229,7 +229,55 @@ def test_evaluation_restores_the_modes_after_an_error():
     assert net.training and not net[1].training
 
 
-# --- init_xavier -----------------------------------------------------------------
+# --- fit -------------------------------------------------------------------------
+
+
+def test_fitting_trains_the_net_as_it_is():
+    net = make_net().eval()
+    weight = net[0].weight.detach().clone()
+    assert fit(net, *points(40), lr=0, batch_size=10, steps=1) is net
+    assert torch.equal(net[0].weight, weight)
+    assert net.training
+    fit(net, *points(40), lr=0.5, batch_size=10, steps=40)
+    assert evaluate(net, batches(seed=1)) == 1
+    assert net[1].num_batches_tracked.item() == 41
+
+
+def test_fitting_takes_steps_over_shuffled_passes():
+    net, sizes, seen, steps = nn.Linear(1, 2), [], [], []
+
+    def remember(module, inputs):
+        sizes.append(len(inputs[0]))
+        seen.extend(inputs[0].flatten().tolist())
+
+    net.register_forward_pre_hook(remember)
+    X, y = torch.arange(7.0).unsqueeze(1), torch.zeros(7, dtype=torch.int64)
+    torch.manual_seed(0)
+    fit(net, X, y, lr=0, batch_size=3, steps=8, on_step=steps.append)
+    assert sizes == [3, 3, 1, 3, 3, 1, 3, 3]
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted(seen[:7]) == sorted(seen[7:14]) == X.flatten().tolist()
+    assert X.flatten().tolist() != seen[:7] != seen[7:14]
+
+
+def test_steps_of_fitting_are_steps_of_gradient_descent():
+    torch.manual_seed(0)
+    net = nn.Linear(2, 2)
+    expected, (X, y) = copy.deepcopy(net), points(10)
+    fit(net, X, y, lr=0.3, batch_size=10, steps=2)
+    for _ in range(2):
+        loss = F.cross_entropy(expected(X), y)
+        gradients = torch.autograd.grad(loss, list(expected.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(
+                expected.parameters(), gradients, strict=True
+            ):
+                parameter -= 0.3 * gradient
+    for ours, theirs in zip(net.parameters(), expected.parameters(), strict=True):
+        assert_close(ours, theirs)
+
+
+# --- Initial weights -------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -251,10 +299,29 @@ def test_weights_are_uniform_within_xaviers_bounds(layer, fan_in, fan_out):
     assert torch.equal(layer.bias, bias)
 
 
-def test_layers_of_other_kinds_keep_their_parameters():
+@pytest.mark.parametrize(
+    ("layer", "fan_in"),
+    [
+        (nn.Linear(300, 100), 300),
+        (nn.Conv1d(8, 400, 5), 8 * 5),
+        (nn.Conv2d(8, 80, 5, bias=False), 8 * 25),
+        (nn.Conv3d(8, 80, 3), 8 * 27),
+    ],
+)
+def test_weights_are_normal_with_hes_variance(layer, fan_in):
+    torch.manual_seed(0)
+    init_he(layer)
+    assert layer.weight.var().item() == pytest.approx(2 / fan_in, rel=0.05)
+    assert layer.weight.abs().max() > 3 * math.sqrt(2 / fan_in)  # not uniform
+    assert layer.bias is None or layer.bias.eq(0).all()
+
+
+@pytest.mark.parametrize("init", [init_xavier, init_he])
+def test_layers_of_other_kinds_keep_their_parameters(init):
     layer = BatchNorm(3, num_dims=2)
-    init_xavier(layer)
-    assert layer.gamma.eq(1).all() and layer.beta.eq(0).all()
+    nn.init.constant_(layer.beta, 2)
+    init(layer)
+    assert layer.gamma.eq(1).all() and layer.beta.eq(2).all()
 
 
 # --- try_gpu ---------------------------------------------------------------------
