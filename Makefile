@@ -3,24 +3,37 @@ PYTHON ?= python3
 BIN := .venv/bin
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
 
-export PYTHONDONTWRITEBYTECODE := 1
 # One thread each: numbers then do not depend on how work is split between threads.
 test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book test execute measure lab clean help
+.PHONY: book test execute measure cover lab clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
-	@echo "make measure  repeat the long measurements in measurements/"
+	@echo "make measure  repeat the long measurements in measurements/, then make cover"
+	@echo "make cover    draw the landing page's figure from the record of measurements"
 	@echo "make lab      edit the notebooks in JupyterLab"
 	@echo "make clean    remove what was built"
 
+# Debian and Ubuntu keep ensurepip, which venv needs, in a package of its own.
 $(BIN)/.installed: requirements.txt constraints.txt
-	$(PYTHON) -m venv .venv
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is not Python 3.11 or newer. Name one that is:" \
+	    "make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip' 2> /dev/null || { \
+	  package=$$("$(PYTHON)" -c \
+	    'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+	  echo "$(PYTHON) cannot make virtual environments: it lacks ensurepip," \
+	    "which Debian and Ubuntu have in the package $$package." >&2; \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo "Installing $$package" && apt-get -q update && \
+	    apt-get -qy install --no-install-recommends "$$package"; \
+	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
+	"$(PYTHON)" -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
 	@touch $@
 
@@ -28,10 +41,12 @@ book: $(BIN)/.installed
 	$(BIN)/jupyter-book build -W -n --keep-going .
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
+# Without the old pages: those of chapters that were removed would stay.
 test: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/install_browser.py
+	rm -rf _build/html
 	$(BIN)/jupyter-book build -W -n --keep-going --all .
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
@@ -43,8 +58,12 @@ measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
 	$(BIN)/python measurements/cover.py
 
+cover: $(BIN)/.installed
+	$(BIN)/python measurements/cover.py
+
+# JupyterLab itself is not pinned: the newest that fits what is.
 lab: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet jupyterlab
+	$(BIN)/python -m pip install --quiet jupyterlab -c constraints.txt
 	$(BIN)/jupyter lab
 
 clean:

@@ -14,6 +14,14 @@ import math
 import torch
 from torch import nn
 
+# Torch's layer for inputs with so many axes.
+TORCH_LAYERS = {
+    2: nn.BatchNorm1d,
+    3: nn.BatchNorm1d,
+    4: nn.BatchNorm2d,
+    5: nn.BatchNorm3d,
+}
+
 
 def batch_norm(
     x,
@@ -144,15 +152,15 @@ class BatchNorm(nn.Module):
             self.register_buffer(name, value if track_running_stats else None)
 
     def forward(self, x):
+        """Normalize the batch `x`; in training mode, record its statistics."""
         self._check_input(x)
         mean, var, momentum = self.running_mean, self.running_var, self.momentum
-        if self.training and self.track_running_stats:
-            self.num_batches_tracked += 1
-            if momentum is None:
-                momentum = 1 / self.num_batches_tracked.to(var.dtype)
-        elif self.training:
+        if self.training and not self.track_running_stats:
             mean = var = None  # nothing to record
-        return batch_norm(
+        recording = self.training and mean is not None
+        if recording and momentum is None:
+            momentum = 1 / (self.num_batches_tracked + 1).to(var.dtype)
+        y = batch_norm(
             x,
             mean,
             var,
@@ -162,10 +170,13 @@ class BatchNorm(nn.Module):
             momentum,
             self.eps,
         )
+        if recording:
+            self.num_batches_tracked += 1
+        return y
 
     def reset_running_stats(self):
         """Forget the batches seen so far: mean 0, variance 1, count 0."""
-        if self.track_running_stats:
+        if self.track_running_stats and self.running_mean is not None:
             self.running_mean.zero_()
             self.running_var.fill_(1)
             self.num_batches_tracked.zero_()
@@ -212,25 +223,40 @@ def recalibrate(net, batches):
     their unbiased variances, every batch with the same weight.
 
     Args:
-        net: a module; its `BatchNorm` layers and those of torch are recalibrated.
-            Other layers run in evaluation mode.
+        net: a module. Every `BatchNorm`, `nn.BatchNorm1d`, `2d` and `3d` in it that
+            tracks running statistics is recalibrated, and so are subclasses of these
+            (`nn.SyncBatchNorm` is none). All other parts run in evaluation mode.
         batches: an iterable of inputs to `net`, on its device.
 
     Returns:
         `net`, whose modes and momenta are as they were.
 
     Raises:
-        ValueError: there are no batches. The statistics are then as they were.
+        ValueError: there are no batches.
+        Whatever `net` raises for a batch. After any error, an interrupt included, the
+        statistics are as they were.
 
     Source: Ioffe and Szegedy (2015), Algorithm 2, steps 7 to 12.
+
+    >>> batches = [torch.tensor([[1.], [3.]]), torch.tensor([[5.], [9.]])]
+    >>> layer = recalibrate(BatchNorm(1, num_dims=2), batches)
+    >>> layer.running_mean.item(), layer.running_var.item()  # (2 + 7)/2, (2 + 8)/2
+    (4.5, 5.0)
     """
     batches = iter(batches)
     try:
         first = next(batches)
     except StopIteration:
         raise ValueError("recalibrate expects at least one batch, got none") from None
-    kinds = (BatchNorm, *_TORCH_LAYERS)
-    layers = [m for m in net.modules() if isinstance(m, kinds)]
+    kinds = (BatchNorm, *TORCH_LAYERS.values())
+    layers = [
+        module
+        for module in net.modules()
+        if isinstance(module, kinds)
+        and module.track_running_stats
+        and module.running_mean is not None
+    ]
+    old = [(buffer, buffer.clone()) for layer in layers for buffer in layer.buffers()]
     modes = {module: module.training for module in net.modules()}
     momenta = {layer: layer.momentum for layer in layers}
     net.eval()
@@ -241,6 +267,10 @@ def recalibrate(net, batches):
     try:
         for X in itertools.chain([first], batches):
             net(X)
+    except BaseException:
+        for buffer, value in old:
+            buffer.copy_(value)
+        raise
     finally:
         for layer, momentum in momenta.items():
             layer.momentum = momentum
@@ -265,10 +295,10 @@ def from_torch(layer, num_dims=None):
     torch.Size([1, 6, 1, 1])
     """
     kind = type(layer)
-    if kind not in _TORCH_LAYERS:
-        names = ", ".join(known.__name__ for known in _TORCH_LAYERS)
+    dims = tuple(axes for axes, known in TORCH_LAYERS.items() if known is kind)
+    if not dims:
+        names = ", ".join(dict.fromkeys(k.__name__ for k in TORCH_LAYERS.values()))
         raise TypeError(f"expected one of {names}, got {kind.__name__}")
-    dims = _TORCH_LAYERS[kind]
     num_dims = dims[0] if num_dims is None else num_dims
     if num_dims not in dims:
         raise ValueError(f"{kind.__name__} takes {dims} axes, not {num_dims}")
@@ -288,13 +318,11 @@ def to_torch(layer):
     """
     if type(layer) is not BatchNorm:
         raise TypeError(f"expected a BatchNorm, got {type(layer).__name__}")
-    kind = next(k for k, dims in _TORCH_LAYERS.items() if layer.num_dims in dims)
-    copy = kind(**_arguments(layer))
+    copy = TORCH_LAYERS[layer.num_dims](**_arguments(layer))
     _copy_state(layer, copy, dict(zip(_OUR_NAMES, _TORCH_NAMES, strict=True)))
     return copy
 
 
-_TORCH_LAYERS = {nn.BatchNorm1d: (2, 3), nn.BatchNorm2d: (4,), nn.BatchNorm3d: (5,)}
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _OUR_NAMES = ("gamma", "beta", *_STATISTICS)
 _TORCH_NAMES = ("weight", "bias", *_STATISTICS)
@@ -339,9 +367,8 @@ def _check_arguments(num_features, num_dims, eps, momentum):
         raise ValueError(f"num_features must be at least 1, got {num_features}")
     if not 2 <= num_dims <= 5:
         raise ValueError(f"num_dims must be 2, 3, 4 or 5, got {num_dims}")
-    for name, value in (("eps", eps), ("momentum", momentum)):
-        if name == "momentum" and value is None:
-            continue
+    optional = {} if momentum is None else {"momentum": momentum}
+    for name, value in {"eps": eps, **optional}.items():
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise TypeError(f"{name} must be a number, got {value!r}")
     if not (math.isfinite(eps) and eps >= 0):

@@ -14,9 +14,8 @@ import math
 import pickle
 
 import torch
-from torch import nn
 
-from bn import BatchNorm, from_torch, to_torch
+from bn import TORCH_LAYERS, BatchNorm, from_torch, to_torch
 
 CHECKS = {}  # name: function of the number of axes that returns the deviation
 TRACING = {}  # the same for torch.compile and torch.export, which take seconds
@@ -33,7 +32,6 @@ BFLOAT16 = 2**-7
 FAR = 1e-3
 
 SHAPES = {2: (16, 3), 3: (8, 3, 5), 4: (4, 3, 5, 6), 5: (4, 3, 2, 3, 4)}
-KINDS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 
 
 def run(num_dims, checks=CHECKS):
@@ -71,7 +69,7 @@ def deviation(ours, theirs):
 
 def layers(num_dims, **arguments):
     """Our layer and torch's, with the same random parameters and statistics."""
-    theirs = KINDS[num_dims](SHAPES[num_dims][1], **arguments)
+    theirs = TORCH_LAYERS[num_dims](SHAPES[num_dims][1], **arguments)
     generator = torch.Generator().manual_seed(0)
     for tensor in theirs.state_dict().values():
         if tensor.is_floating_point():
@@ -104,46 +102,46 @@ def state(layer):
 
 
 @check("output, training mode")
-def _(layer, x):
+def output_in_training(layer, x):
     return layer(x)
 
 
 @check("output, evaluation mode")
-def _(layer, x):
+def output_in_evaluation(layer, x):
     return layer.eval()(x)
 
 
 @check("gradient of the input")
-def _(layer, x):
+def input_gradient(layer, x):
     return gradients(layer, x)[0]
 
 
 @check("gradients of gamma and beta")
-def _(layer, x):
+def parameter_gradients(layer, x):
     return gradients(layer, x)[1:]
 
 
 @check("gradients, evaluation mode")
-def _(layer, x):
+def evaluation_gradients(layer, x):
     return gradients(layer.eval(), x), state(layer)
 
 
 @check("second derivatives, float64", FLOAT64)
-def _(layer, x):
+def second_derivatives(layer, x):
     layer, x = layer.double(), x.double()
     return gradients(layer, x, order=2), gradients(layer.eval(), x, order=2)
 
 
 @check("momentum=None: cumulative average", momentum=None)
 @check("running statistics and counter, 5 batches")
-def _(layer, x):
+def running_statistics(layer, x):
     for i in range(5):
         layer(x.roll(i, dims=1) * (i + 1))
     return state(layer)
 
 
 @check("train() under no_grad")
-def _(layer, x):
+def training_without_grad(layer, x):
     with torch.no_grad():
         return layer(x), state(layer)
 
@@ -151,18 +149,18 @@ def _(layer, x):
 @check("track_running_stats=False", track_running_stats=False)
 @check("affine=False", affine=False)
 @check("momentum=0.7, eps=1", momentum=0.7, eps=1.0)
-def _(layer, x):
+def arguments_of_the_constructor(layer, x):
     return layer(x), state(layer), layer.eval()(x)
 
 
 @check("track_running_stats set to False later")
-def _(layer, x):
+def tracking_switched_off(layer, x):
     layer.track_running_stats = False
     return layer(x), state(layer), layer.eval()(x)
 
 
 @check("state_dict from torch to ours and back", 0)
-def _(layer, x):
+def state_dict_round_trip(layer, x):
     if isinstance(layer, BatchNorm):  # filled from torch's layer
         saved, layer = layer.state_dict(), BatchNorm(layer.num_features, x.dim())
         layer.load_state_dict(saved)
@@ -170,33 +168,33 @@ def _(layer, x):
 
 
 @check("copy.deepcopy and pickle")
-def _(layer, x):
+def copies(layer, x):
     layer(x)
     copies = copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))
     return [(twin(x), state(twin)) for twin in copies]
 
 
 @check("float64", FLOAT64, momentum=None)
-def _(layer, x):
+def double_precision(layer, x):
     layer, x = layer.double(), x.double()
     return gradients(layer, x), layer(x), layer(x * 2), state(layer), layer.eval()(x)
 
 
 @check("bfloat16", BFLOAT16)
-def _(layer, x):
+def half_precision(layer, x):
     layer, x = layer.bfloat16(), x.bfloat16()
     return layer(x), state(layer), layer.eval()(x)
 
 
 @check("autocast to bfloat16", BFLOAT16)
-def _(layer, x):
+def autocast(layer, x):
     with torch.autocast("cpu", torch.bfloat16):
         return layer(x), layer(x.bfloat16()), state(layer)
 
 
 # With 2 axes the channels are last in any case; only 4 and 5 have a format to keep.
 @check("channels-last and strided memory")
-def _(layer, x):
+def memory_formats(layer, x):
     last = x.movedim(1, -1).contiguous().movedim(-1, 1)
     strided = x.repeat_interleave(2, dim=-1)[..., ::2]
     results = [(layer(view), gradients(layer, view)) for view in (last, strided)]
@@ -204,18 +202,18 @@ def _(layer, x):
 
 
 @check("data with mean 1e4: output", FAR)
-def _(layer, x):
+def output_far_from_zero(layer, x):
     return layer(x + 1e4)
 
 
 @check("data with mean 1e4: running variance")
-def _(layer, x):
+def variance_far_from_zero(layer, x):
     layer(x + 1e4)
     return layer.running_var.flatten()
 
 
 @check("one step of SGD")
-def _(layer, x):
+def step_of_sgd(layer, x):
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.01)
     layer(x).pow(3).mean().backward()
     optimizer.step()
@@ -223,7 +221,7 @@ def _(layer, x):
 
 
 @check("one value per channel is refused", 0)
-def _(layer, x):
+def refusal_of_one_value(layer, x):
     try:
         layer(x[(slice(1), ..., *[slice(1)] * (x.dim() - 2))])
     except ValueError as error:
@@ -233,23 +231,24 @@ def _(layer, x):
 # The backend "aot_eager" runs what was traced, forward and backward, as it stands: the
 # check then needs no C++ compiler, which the default backend would.
 @check("torch.compile(fullgraph=True)", checks=TRACING)
-def _(layer, x):
+def compiled(layer, x):
     results = []
     for training in (True, False):
-        run = layer.train(training)
+        traced = layer.train(training)
         if isinstance(layer, BatchNorm):  # torch's runs as it is
             torch.compiler.reset()
-            run = torch.compile(layer, fullgraph=True, backend="aot_eager")
-        results += gradients(run, x)
+            traced = torch.compile(layer, fullgraph=True, backend="aot_eager")
+        results += gradients(traced, x)
     return results, state(layer)
 
 
 @check("torch.export", checks=TRACING)
-def _(layer, x):
+def exported(layer, x):
     results = []
     for training in (True, False):
-        run = layer.train(training)
+        traced = layer.train(training)
         if isinstance(layer, BatchNorm):
-            run = torch.export.export(layer, (x,)).module()
-        results += [run(x), run.running_mean.flatten(), run.running_var.flatten()]
+            traced = torch.export.export(layer, (x,)).module()
+        statistics = traced.running_mean, traced.running_var
+        results += [traced(x), *(statistic.flatten() for statistic in statistics)]
     return results

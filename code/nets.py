@@ -7,6 +7,8 @@ normalization.
 
 from torch import nn
 
+from bn import TORCH_LAYERS
+
 
 def lenet(norm=None):
     """LeNet with sigmoids for 28 x 28 images in 10 classes.
@@ -52,8 +54,7 @@ def torch_batch_norm(num_features, num_dims):
     >>> torch_batch_norm(6, num_dims=4)
     BatchNorm2d(6, eps=1e-05, momentum=0.1, affine=True, ...)
     """
-    kinds = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
-    return kinds[num_dims](num_features)
+    return TORCH_LAYERS[num_dims](num_features)
 
 
 def _block(linear, norm, activation):

@@ -14,27 +14,22 @@ def label_line(ax, x, y, text, color, dx=5, dy=0, **kwargs):
     )
 
 
-def learning_curves(histories, quantities=("train_acc", "test_acc")):
-    """One panel per quantity, one line per run, over the epochs.
+def learning_curves(histories):
+    """Two panels, of training and of test accuracy, with one line per run over epochs.
 
     Args:
         histories: maps a label to a `training.History` and a colour.
-        quantities: names of the history's lists.
 
     Returns:
         The figure and its axes.
     """
-    names = {
-        "train_loss": "training loss (nats)",
-        "train_acc": "training accuracy",
-        "test_acc": "test accuracy",
-    }
-    fig, axes = plt.subplots(1, len(quantities), squeeze=False)
-    for ax, quantity in zip(axes[0], quantities, strict=True):
+    fig, axes = plt.subplots(1, 2)
+    titles = {"train_acc": "training accuracy", "test_acc": "test accuracy"}
+    for ax, (name, title) in zip(axes, titles.items(), strict=True):
         for label, (history, color) in histories.items():
-            values = getattr(history, quantity)
+            values = getattr(history, name)
             epochs = range(1, len(values) + 1)
             ax.plot(epochs, values, "o-", color=color, markersize=3, label=label)
-        ax.set(xlabel="epoch", title=names[quantity])
-    axes[0][0].legend(loc="lower right")
-    return fig, axes[0]
+        ax.set(xlabel="epoch", title=title)
+    axes[0].legend(loc="lower right")
+    return fig, axes

@@ -1,7 +1,7 @@
 """The measurements that the book shows but does not repeat on the page.
 
-A record is a JSON file in `measurements/results/`. Besides its numbers it says on
-which hardware, with which versions and on which day they were measured.
+A record is a JSON file in `measurements/results/`. Each run in it has, besides its
+numbers, the `stamp` of the machine and the day on which they were measured.
 """
 
 import datetime
@@ -27,24 +27,39 @@ def read_record(name, default=None):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def write_record(name, record, device):
-    """Store `record` with the hardware and versions of this machine and the date.
+def write_record(name, record):
+    """Store the dictionary `record` under `name`.
 
     A reader of the file never sees half of it: it is replaced in one step.
+
+    Raises:
+        TypeError, ValueError: JSON cannot represent the record; NaN and infinity, too,
+            are not part of JSON. The old record is then still there.
     """
-    stamp = {
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def stamp(device):
+    """Where, with what and when something is measured: for a run's `"measured"`.
+
+    >>> list(stamp("cpu"))
+    ['date', 'device', 'threads', 'python', 'torch']
+    """
+    return {
         "date": datetime.date.today().isoformat(),
         "device": describe_device(torch.device(device)),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    text = json.dumps({**record, "measured": stamp}, separators=(",", ":"))
-    temporary.write_text(text + "\n", encoding="utf-8")
-    temporary.replace(path)
 
 
 def describe_device(device):

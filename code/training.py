@@ -1,6 +1,7 @@
 """The training loop: it knows no data set and no model."""
 
 import itertools
+import math
 import sys
 import time
 from dataclasses import dataclass, field
@@ -8,6 +9,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import nn
 from tqdm import tqdm
+
+_LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # what the initializers draw
 
 
 @dataclass
@@ -48,8 +51,12 @@ def init_xavier(module):
 
     Weights are uniform in +-sqrt(6 / (fan_in + fan_out)); biases stay as they are.
     Use it as `net.apply(init_xavier)`. Source: Glorot and Bengio, AISTATS 2010.
+
+    >>> net = nn.Sequential(nn.Linear(2, 4), nn.Sigmoid()).apply(init_xavier)
+    >>> bool(net[0].weight.abs().max() <= 1)  # sqrt(6 / (2 + 4))
+    True
     """
-    if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+    if isinstance(module, _LINEAR):
         nn.init.xavier_uniform_(module.weight)
 
 
@@ -59,8 +66,12 @@ def init_he(module):
     Weights are normal with variance 2 / fan_in, which keeps the scale of activations
     from layer to layer of ReLUs; biases are 0. Use it as `net.apply(init_he)`.
     Source: He, Zhang, Ren and Sun, ICCV 2015.
+
+    >>> net = nn.Sequential(nn.Linear(2, 4), nn.ReLU()).apply(init_he)
+    >>> net[0].bias.tolist()
+    [0.0, 0.0, 0.0, 0.0]
     """
-    if isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+    if isinstance(module, _LINEAR):
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
@@ -71,6 +82,21 @@ def evaluate(net, data_iter, device=None):
     """Accuracy of `net` over `data_iter`, in evaluation mode.
 
     The mode that each part of `net` was in is restored afterwards.
+
+    Args:
+        net: maps a batch X to scores of shape (N, classes).
+        data_iter: an iterable over batches (X, y).
+        device: where `net` is, to which the batches are moved; None leaves them.
+
+    Returns:
+        The fraction of examples, from 0 to 1, whose class has the highest score.
+
+    Raises:
+        ValueError: there are no examples.
+
+    >>> scores = torch.tensor([[2., 1.], [0., 3.], [1., 0.], [5., 4.]])
+    >>> evaluate(nn.Identity(), [(scores, torch.tensor([0, 1, 1, 0]))])
+    0.75
     """
     modes = {module: module.training for module in net.modules()}
     net.eval()
@@ -83,6 +109,8 @@ def evaluate(net, data_iter, device=None):
     finally:
         for module, mode in modes.items():
             module.training = mode
+    if total == 0:
+        raise ValueError("evaluate expects at least one example, got none")
     return float(correct) / total
 
 
@@ -91,12 +119,14 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
 
     Weights are first drawn by `init_xavier`. While it runs, a bar shows the epoch,
     the accuracies and the time left. At the end the last epoch's figures are printed.
-    A loss that is no longer finite stops the run with a message.
+    If the mean loss of an epoch is not finite, the run has diverged, and stops with a
+    message. That is noticed at the end of the epoch, not at the step: looking at every
+    loss would make a GPU wait.
 
     Args:
         net: maps a batch X to logits of shape (N, classes).
         train_iter, test_iter: iterables over batches (X, y).
-        num_epochs: passes over `train_iter`.
+        num_epochs: passes over `train_iter`, at least 1.
         lr: learning rate.
         device: where to train; `try_gpu()` if None.
         on_step: called with the number of updates made so far, first with 0, after
@@ -105,7 +135,13 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
     Returns:
         A `History`. If the run was stopped, it holds the epochs before that and
         `diverged` is true.
+
+    Raises:
+        ValueError: `num_epochs` is less than 1, or an iterable gives no example, as
+            one that can be used only once does in the second epoch.
     """
+    if num_epochs < 1:
+        raise ValueError(f"num_epochs must be at least 1, got {num_epochs}")
     device = try_gpu() if device is None else torch.device(device)
     net.apply(init_xavier)
     net.to(device)
@@ -119,7 +155,7 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
         start = time.perf_counter()
         loss, acc, n = _train_epoch(net, train_iter, optimizer, device, on_step, steps)
         seconds = time.perf_counter() - start
-        if not torch.isfinite(torch.tensor(loss)):
+        if not math.isfinite(loss):
             history.diverged = True
             bar.close()
             print(
@@ -157,7 +193,17 @@ def fit(net, X, y, lr, batch_size, steps, on_step=None):
 
     Returns:
         `net`, in training mode.
+
+    Raises:
+        ValueError: there are no examples.
+
+    >>> X, y = torch.tensor([[-2.], [-1.], [1.], [2.]]), torch.tensor([0, 0, 1, 1])
+    >>> net = fit(nn.Linear(1, 2), X, y, lr=1, batch_size=2, steps=50)
+    >>> evaluate(net, [(X, y)])
+    1.0
     """
+    if len(X) == 0:
+        raise ValueError("fit expects at least one example, got none")
     net.train()
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     step = 0
@@ -195,5 +241,7 @@ def _train_epoch(net, train_iter, optimizer, device, on_step, steps):
         n += len(y)
         if on_step is not None:
             on_step(next(steps))
+    if n == 0:
+        raise ValueError("train_iter must give at least one example, but gave none")
     loss_sum, hits = sums.tolist()  # waits for the device, so timings are right
     return loss_sum / n, hits / n, n

@@ -6,7 +6,8 @@
 Every run is the chapter's: LeNet, all of Fashion-MNIST, batch size 256, ten epochs.
 The whole grid is 60 runs; on one CPU core a run takes one to two minutes. A run that
 the record already holds is not repeated, so the script resumes where it was stopped.
-It writes `results/lenet_rates.json`.
+It writes `results/lenet_rates.json`, where each run says on which hardware, with which
+versions and on which day it was measured.
 """
 
 import argparse
@@ -23,7 +24,7 @@ sys.path.insert(0, str(HERE.parent / "code"))
 from bn import BatchNorm, recalibrate
 from fashion_mnist import Batches, load, load_data_fashion_mnist
 from nets import lenet
-from records import read_record, write_record
+from records import read_record, stamp, write_record
 from training import evaluate, train, try_gpu
 
 RATES = (0.01, 0.03, 0.1, 0.3, 1, 3)
@@ -75,6 +76,7 @@ def run(norm, lr, seed, data, sample, device):
         "train_acc": [round(v, 4) for v in history.train_acc],
         "test_acc": [round(v, 4) for v in history.test_acc],
         "diverged": history.diverged,
+        "measured": stamp(device),
     }
     if norm:
         result["test_acc_recalibrated"] = recalibrated
@@ -105,7 +107,7 @@ def main():
             continue
         print(f"[{i}/{len(grid)}] {key}", flush=True)
         record["runs"][key] = run(norm, lr, seed, data, sample, device)
-        write_record("lenet_rates", record, device)
+        write_record("lenet_rates", record)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Puts `code/` on the path, as the notebooks' setup cell does."""
+"""Puts `code/`, as the notebooks' setup cell does, and `measurements/` on the path."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "code"))
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "code"), str(ROOT / "measurements")]

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,16 +41,26 @@ def ways_to_install():
 
 def _runs(command):
     try:
-        return subprocess.run(command, capture_output=True).returncode == 0
-    except OSError:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return False
+    return done.returncode == 0
+
+
+def _do(command):
+    """Run a command that may change this machine, and say so before it does."""
+    print(f"+ {shlex.join(command)}", flush=True)
+    return subprocess.run(command).returncode == 0
 
 
 def main():
     if find_chromium():
         return
+    print("No Chromium starts here; the pages are checked in one. Installing it:")
     for way in ways_to_install():
-        if all(subprocess.run(c).returncode == 0 for c in way) and find_chromium():
+        if all(_do(command) for command in way) and find_chromium():
             return
     sys.exit(HELP)
 

@@ -11,18 +11,18 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 import bn
-from bn import BatchNorm, batch_norm, from_torch, to_torch
+from bn import BatchNorm, batch_norm, from_torch, recalibrate, to_torch
 from conformance import (
     BFLOAT16,
     CHECKS,
     FLOAT32,
-    KINDS,
     SHAPES,
     TOLERANCES,
     TRACING,
     deviation,
     run,
 )
+from nets import lenet
 
 ALL_DIMS = (2, 3, 4, 5)
 EVERY_DIM = pytest.mark.parametrize("num_dims", ALL_DIMS)
@@ -465,6 +465,16 @@ def test_batch_statistics_need_two_values_per_channel(shape, n):
         layer(torch.ones(shape))
 
 
+@pytest.mark.parametrize("momentum", [0.1, None])
+def test_what_the_computation_refuses_is_not_counted(momentum):
+    layer = BatchNorm(3, num_dims=2, momentum=momentum)
+    layer.running_mean = layer.running_mean.to("meta")  # as on another device
+    with pytest.raises(RuntimeError, match="device"):
+        layer(random(8, 3).float())
+    assert layer.num_batches_tracked.item() == 0
+    assert layer.running_var.eq(1).all()
+
+
 def test_two_values_per_channel_are_enough():
     y = BatchNorm(1, num_dims=4, eps=0)(torch.tensor([3.0, 5.0]).reshape(1, 1, 1, 2))
     assert y.flatten().tolist() == [-1, 1]
@@ -504,16 +514,8 @@ def test_arguments_that_make_no_sense_are_refused(arguments, error, message):
 # --- In a network ----------------------------------------------------------------
 
 
-def test_the_source_network_runs_and_shows_its_gamma():
-    net = nn.Sequential(
-        nn.Conv2d(1, 6, kernel_size=5), BatchNorm(6, num_dims=4), nn.Sigmoid(),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        nn.Conv2d(6, 16, kernel_size=5), BatchNorm(16, num_dims=4), nn.Sigmoid(),
-        nn.MaxPool2d(kernel_size=2, stride=2), nn.Flatten(),
-        nn.Linear(256, 120), BatchNorm(120, num_dims=2), nn.Sigmoid(),
-        nn.Linear(120, 84), BatchNorm(84, num_dims=2), nn.Sigmoid(),
-        nn.Linear(84, 10),
-    )  # fmt: skip
+def test_lenet_trains_and_predicts_and_shows_its_gamma():
+    net = lenet(BatchNorm)  # test_nets.py has it written out
     y = net(random(4, 1, 28, 28).float())
     assert y.shape == (4, 10)
     y.sum().backward()
@@ -546,6 +548,143 @@ def test_an_exported_layer_takes_batches_of_any_size():
         assert_close(exported.running_var, layer.running_var)
 
 
+# --- Statistics that are not tracked, or no longer, or only later -----------------
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_tracking_that_is_switched_on_without_buffers_uses_the_batch(training):
+    ours = BatchNorm(3, num_dims=2, momentum=None, track_running_stats=False)
+    theirs = nn.BatchNorm1d(3, momentum=None, track_running_stats=False)
+    x = 2 + 3 * random(8, 3).float()
+    for layer in (ours, theirs):
+        layer.train(training).track_running_stats = True
+    assert_close(ours(x), theirs(x))
+    ours.reset_parameters()
+    assert statistics(ours) == {}
+
+
+# --- Recalibration ---------------------------------------------------------------
+
+
+def net_with_two_layers():
+    """One layer of ours and one of torch's, with statistics that are not the first."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        BatchNorm(3, num_dims=2, momentum=0.3),
+        nn.Linear(3, 4),
+        nn.BatchNorm1d(4, momentum=None),
+    ).double()
+    net(5 + random(8, 3, seed=9))
+    return net
+
+
+def all_statistics(net):
+    return {name: buffer.clone() for name, buffer in net.named_buffers()}
+
+
+def test_recalibration_averages_means_and_unbiased_variances():
+    net = net_with_two_layers()
+    # Batches of different sizes have the same weight.
+    batches = [seed + random(4 + seed, 3, seed=seed) for seed in range(5)]
+    recalibrate(net, iter(batches))
+    copied = copy.deepcopy(net).train()
+    for layer, inputs in (
+        (net[0], batches),
+        (net[2], [copied[1](copied[0](X)) for X in batches]),
+    ):
+        mean = torch.stack([X.mean(0) for X in inputs]).mean(0)
+        var = torch.stack([X.var(0, correction=1) for X in inputs]).mean(0)
+        assert_close(layer.running_mean.flatten(), mean, rtol=1e-13, atol=1e-13)
+        assert_close(layer.running_var.flatten(), var, rtol=1e-13, atol=1e-13)
+        assert layer.num_batches_tracked.item() == 5
+
+
+@pytest.mark.parametrize("num_dims", bn.TORCH_LAYERS)
+def test_recalibration_treats_torchs_layers_as_ours(num_dims):
+    theirs = bn.TORCH_LAYERS[num_dims](3).double()
+    ours = from_torch(theirs, num_dims)
+    batches = [random(*SHAPES[num_dims], seed=seed) for seed in range(3)]
+    recalibrate(ours, batches)
+    recalibrate(theirs, batches)
+    for name, buffer in ours.named_buffers():
+        assert_close(buffer.flatten(), getattr(theirs, name).flatten())
+    assert theirs.num_batches_tracked == 3
+
+
+def broken_batches():
+    yield random(8, 3)
+    raise OSError("no more")
+
+
+@pytest.mark.parametrize(
+    ("batches", "error"),
+    [
+        ([random(8, 3), random(8, 3)], None),
+        ([], ValueError),
+        ([random(8, 3), random(8, 2)], ValueError),
+        ([random(8, 3), random(8, 3).float()], RuntimeError),  # fails in the middle
+        (broken_batches(), OSError),
+    ],
+)
+def test_recalibration_restores_modes_and_momenta(batches, error):
+    net = net_with_two_layers()
+    net[0].eval()  # frozen, in a net that trains
+    modes = [module.training for module in net.modules()]
+    before = all_statistics(net)
+    if error is None:
+        assert recalibrate(net, batches) is net
+    else:
+        with pytest.raises(error):
+            recalibrate(net, batches)
+    assert [module.training for module in net.modules()] == modes
+    assert (net[0].momentum, net[2].momentum) == (0.3, None)
+    changed = [not torch.equal(b, before[name]) for name, b in net.named_buffers()]
+    assert all(changed) if error is None else not any(changed)
+
+
+def test_recalibration_that_is_interrupted_leaves_the_statistics_as_they_were():
+    net = net_with_two_layers()
+    buffers, before = dict(net.named_buffers()), all_statistics(net)
+    calls = iter([None, KeyboardInterrupt()])
+
+    def interrupt(module, inputs):
+        if error := next(calls):
+            raise error
+
+    net[1].register_forward_pre_hook(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        recalibrate(net, 3 * [random(8, 3)])
+    assert_same_statistics(net, before)
+    assert all(buffers[name] is buffer for name, buffer in net.named_buffers())
+
+
+def test_recalibration_without_batches_says_so():
+    with pytest.raises(ValueError, match="at least one batch, got none"):
+        recalibrate(BatchNorm(3, num_dims=2), iter([]))
+
+
+def test_recalibration_runs_other_parts_in_evaluation_mode():
+    layer = BatchNorm(3, num_dims=2).double()
+    net = nn.Sequential(nn.Dropout(0.5), layer)
+    batches = [random(8, 3, seed=seed) for seed in range(2)]
+    recalibrate(net, batches)  # dropout would change the mean
+    mean = torch.stack(batches).mean((0, 1))
+    assert_close(layer.running_mean.flatten(), mean)
+    assert net.training and net[0].training
+
+
+def test_recalibration_passes_over_layers_that_track_nothing():
+    off = BatchNorm(3, num_dims=2)
+    off.track_running_stats = False
+    without = nn.BatchNorm1d(3, track_running_stats=False)
+    without.track_running_stats = True
+    net = nn.Sequential(off, without, BatchNorm(3, num_dims=2))
+    before = statistics(off)
+    recalibrate(net, [random(8, 3).float()])
+    assert_same_statistics(off, before)
+    assert net[2].num_batches_tracked == 1
+
+
 # --- Conversions -----------------------------------------------------------------
 
 
@@ -563,7 +702,7 @@ def test_an_exported_layer_takes_batches_of_any_size():
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_a_copy_behaves_as_its_source_in_both_directions(num_dims, arguments, dtype):
-    theirs = KINDS[num_dims](3, **arguments).to(dtype)
+    theirs = bn.TORCH_LAYERS[num_dims](3, **arguments).to(dtype)
     if theirs.affine:
         nn.init.constant_(theirs.weight, 2)
         nn.init.constant_(theirs.bias, 3)

@@ -30,6 +30,28 @@ def read(path):
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def text_files():
+    """Return the files of the book that are text, without what git ignores."""
+    ignored = {line.rstrip("/") for line in read(".gitignore").splitlines()}
+    kept = {".ci", ".github", ".gitignore"}  # of what is hidden
+    found = []
+    for path in ROOT.glob("*"):
+        if path.name in kept or not path.name.startswith("."):
+            found += [path, *path.rglob("*")]
+    files = [path.relative_to(ROOT) for path in found if path.is_file()]
+    binary = (".png", ".jpg", ".pyc")
+    return sorted(
+        str(file)
+        for file in files
+        if not ignored & set(file.parts) and file.suffix not in binary
+    )
+
+
+def private_paths(text):
+    """Return the paths in `text` that only the machine of its author has."""
+    return re.findall(r"(?<![\w.~>])/(?:root|home|work|tmp|Users)\b\S*", text)
+
+
 def strangers(text):
     """Return the addresses of this book in `text` that are not as in _config.yml.
 
@@ -57,9 +79,38 @@ def test_every_address_of_the_book_is_the_one_in_config(path):
     assert strangers(read(path)) == []
 
 
+# Notebooks are checked cell by cell in test_notebooks.py.
+@pytest.mark.parametrize("path", [p for p in text_files() if ".ipynb" not in p])
+def test_no_file_names_a_folder_of_the_machine_it_was_written_on(path):
+    assert private_paths(read(path)) == []
+
+
+@pytest.mark.parametrize("name", ["root", "home", "work", "tmp", "Users"])
+def test_folders_of_a_machine_would_be_noticed(name):
+    folder = f"/{name}/me/book"
+    for text in (folder, f"'{folder}'", f"in {folder}", f"file://{folder}"):
+        assert private_paths(text), text
+    for text in (f"https://a.org{folder}", f"~{folder}", f"../{name}", f"/{name}s"):
+        assert private_paths(text) == [], text
+
+
+def test_the_books_text_files_are_found():
+    files = set(text_files())
+    assert files >= {".ci/run", ".gitignore", "Makefile", "code/bn.py", *SOURCES}
+    assert not any(file.startswith(("_build", ".venv", ".git/")) for file in files)
+
+
 @pytest.mark.parametrize("path", ["README.md", "CITATION.cff"])
 def test_the_address_is_named(path):
     assert URL in read(path)
+
+
+def test_the_readme_enters_the_folder_that_git_makes():
+    assert re.findall(r"^cd (\S+)$", read("README.md"), re.MULTILINE) == [NAME]
+
+
+def test_the_guide_to_changing_the_address_starts_from_the_one_in_config():
+    assert f"export OLD={OWNER}/{NAME} NEW=" in read("CONTRIBUTING.md")
 
 
 def test_other_addresses_of_the_book_would_be_noticed():

@@ -13,7 +13,7 @@ def images(n):
     return torch.rand(n, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 
 
-def source_network():
+def written_out():
     """LeNet with batch norm, written out layer by layer."""
     return nn.Sequential(
         nn.Conv2d(1, 6, kernel_size=5), BatchNorm(6, num_dims=4), nn.Sigmoid(),
@@ -32,7 +32,7 @@ def seeded(make, *args, **kwargs):
 
 
 def test_lenet_with_batch_norm_is_the_network_written_out():
-    ours, written = seeded(lenet, BatchNorm), seeded(source_network)
+    ours, written = seeded(lenet, BatchNorm), seeded(written_out)
     assert repr(ours) == repr(written)
     assert list(ours.state_dict()) == list(written.state_dict())
     assert torch.equal(ours(images(4)), written(images(4)))

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from test_book import BRANCH, ROOT, URL
+from test_book import BRANCH, ROOT, URL, private_paths
 
 NOTEBOOKS = {path.stem: path for path in sorted(ROOT.glob("chapters/*.ipynb"))}
 WORDS_PER_LINE = (3, 15)  # of prose for each line of code; the aim is 5 to 10
@@ -57,6 +57,10 @@ def tags(cell):
 
 def outputs(book):
     return [(cell, output) for cell in code_cells(book) for output in cell.outputs]
+
+
+def is_picture(output):
+    return any(kind.startswith("image/") for kind in output.get("data", {}))
 
 
 @rule
@@ -169,12 +173,20 @@ def has_as_much_prose_as_its_code_needs(book):
 @rule
 def gives_every_figure_a_name_a_caption_and_an_alternative_text(book):
     for cell, output in outputs(book):
-        if any(kind.startswith("image/") for kind in output.get("data", {})):
+        if is_picture(output):
             mystnb = cell.metadata.get("mystnb", {})
             figure, alt = mystnb.get("figure", {}), mystnb.get("image", {}).get("alt")
             texts = figure.get("name"), figure.get("caption"), alt
             if not all(texts) or alt == figure["caption"]:
                 yield f"cell {cell.id} has {texts}"
+
+
+@rule
+def has_a_figure_wherever_it_describes_one(book):
+    for cell in book.cells:
+        described = {"figure", "image"} & cell.metadata.get("mystnb", {}).keys()
+        if described and not any(map(is_picture, cell.get("outputs", []))):
+            yield f"cell {cell.id} shows no figure"
 
 
 @rule
@@ -215,7 +227,7 @@ def names_no_folder_of_the_machine_it_was_written_on(book):
 
     for cell in book.cells:
         for text in texts(cell):
-            for path in re.findall(r"(?<![\w.~>])/(?:root|home|work|tmp)\b\S*", text):
+            for path in private_paths(text):
                 yield f"cell {cell.id}: {path}"
 
 
@@ -279,7 +291,7 @@ def good_notebook():
 
 def bad_notebook():
     """Return a notebook that breaks every rule."""
-    line = "print('/tmp/a')  #" + 80 * "-"
+    line = f"print('/{'tmp'}/a')  #" + 80 * "-"  # this file names no folder itself
     bad = [
         new_output("stream", name="stderr", text="oh"),
         new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}}),
@@ -288,6 +300,7 @@ def bad_notebook():
     cells = [
         new_code_cell("\n".join(31 * [line]) + ";", outputs=bad),
         new_code_cell("plot()\n" * 7, **picture()),
+        new_code_cell("plot()\n" * 7, metadata={"mystnb": {"figure": {"name": "fig"}}}),
     ]
     book = new_notebook(cells=cells)
     book.nbformat_minor = 4

@@ -191,15 +191,6 @@ def violations(page, **options):
     ]
 
 
-def test_the_page_asks_for_nothing_outside_the_book(visit):
-    assert visit.outside == []
-
-
-def test_the_page_gets_what_it_asks_for_and_reports_no_error(visit):
-    assert visit.failed == []
-    assert visit.errors == []
-
-
 def test_the_mathematics_is_set(visit):
     assert visit.page.locator("article .math:not(:has(mjx-container))").count() == 0
     assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
@@ -234,6 +225,17 @@ def test_the_page_fits_a_phone(visit):
 
 def test_the_text_is_legible_on_a_phone(visit):
     assert visit.look(PHONE).evaluate(TOO_SMALL, SMALLEST) == []
+
+
+# Last of those that use the page: by now it was wide and narrow, light and dark.
+def test_the_page_asked_for_nothing_outside_the_book(visit):
+    assert visit.outside == []
+
+
+def test_the_page_got_what_it_asked_for_and_reported_no_error(visit):
+    visit.page.wait_for_load_state("networkidle")
+    assert visit.failed == []
+    assert visit.errors == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -126,6 +126,37 @@ def test_a_run_that_diverges_later_keeps_the_epochs_before(capsys):
     assert history.num_examples == 80
 
 
+@pytest.mark.parametrize("num_epochs", [0, -1])
+def test_a_run_has_at_least_one_epoch(num_epochs):
+    net = make_net()
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=f"at least 1, got {num_epochs}$"):
+        train(net, batches(), batches(), num_epochs, lr=0.1, device="cpu")
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+@pytest.mark.parametrize(
+    ("train_iter", "test_iter", "message"),
+    [
+        ([], batches(), "train_iter must give at least one example, but gave none"),
+        (iter(batches()), batches(), "train_iter must give at least one"),  # epoch 2
+        (batches(), [], "evaluate expects at least one example, got none"),
+    ],
+)
+def test_training_needs_examples(train_iter, test_iter, message):
+    with pytest.raises(ValueError, match=message):
+        train(make_net(), train_iter, test_iter, 2, lr=0.1, device="cpu")
+
+
+def test_fitting_and_evaluating_need_examples():
+    X, y = points(0)
+    with pytest.raises(ValueError, match="fit expects at least one example, got none"):
+        fit(make_net(), X, y, lr=0.1, batch_size=2, steps=1)
+    with pytest.raises(ValueError, match="evaluate expects at least one example"):
+        evaluate(make_net(), [])
+
+
 def test_on_step_is_called_with_the_number_of_updates():
     steps = []
     train(make_net(), batches(), batches(), 3, 0.1, "cpu", on_step=steps.append)
