@@ -53,6 +53,7 @@ test: $(BIN)/.installed
 execute: $(BIN)/.installed
 	$(BIN)/jupyter nbconvert --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+	$(BIN)/python tools/tidy.py $(NOTEBOOKS)
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py

@@ -1,7 +1,78 @@
-"""Puts `code/`, as the notebooks' setup cell does, and `measurements/` on the path."""
+"""Puts the book's code on the path, and has the built site and a browser ready."""
 
+import functools
+import http.server
 import sys
+import threading
 from pathlib import Path
+
+import pytest
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "code"), str(ROOT / "measurements")]
+
+from install_browser import find_chromium
+from test_book import toc_files
+
+SITE = ROOT / "_build" / "html"
+PAGES = toc_files()
+SOURCES = [
+    "_config.yml",
+    "_toc.yml",
+    "*.bib",
+    "_static/*",
+    "chapters/*",
+    "code/figures/*",
+    "extensions/*.py",
+]
+FLAGS = [  # starts as root in a container, and asks for nothing on its own account
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The folder of the built pages; fails unless it is newer than its sources."""
+    sources = [p for s in SOURCES for p in ROOT.glob(s) if p.is_file()]
+    built = [p for p in SITE.rglob("*") if p.is_file()]
+    pages = [SITE / f"{name}.html" for name in PAGES]
+    if not all(page.exists() for page in pages):
+        pytest.fail("pages are missing: run make book")
+    if max(p.stat().st_mtime for p in sources) > max(p.stat().st_mtime for p in built):
+        pytest.fail("the pages are older than their sources: run make book")
+    return SITE
+
+
+@pytest.fixture(scope="module")
+def server(site):
+    """The address of a server of the built pages."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            pass
+
+    handler = functools.partial(Quiet, directory=site)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = find_chromium()
+    if path is None:
+        pytest.fail("no Chromium: run python tests/install_browser.py")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()

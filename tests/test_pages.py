@@ -1,37 +1,13 @@
 """The built pages in a real browser: offline, on a phone, in the dark, by axe-core."""
 
-import functools
 import html.parser
-import http.server
-import threading
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
-from install_browser import find_chromium
-from test_book import ROOT, toc_files
+from conftest import PAGES
 
-SITE = ROOT / "_build" / "html"
-PAGES = toc_files()
-SOURCES = [
-    "_config.yml",
-    "_toc.yml",
-    "*.bib",
-    "_static/*",
-    "chapters/*",
-    "code/**/*.js",
-]
-FLAGS = [  # starts as root in a container, and asks for nothing on its own account
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 SMALLEST = 11  # px
 
@@ -80,47 +56,6 @@ WITHOUT_ALT = """() => [...document.querySelectorAll("article img")]
   .filter(e => !e.alt.trim()).map(e => e.src.slice(0, 80))"""
 
 
-@pytest.fixture(scope="module")
-def site():
-    """The folder of the built pages; fails unless it is newer than its sources."""
-    sources = [p for s in SOURCES for p in ROOT.glob(s) if p.is_file()]
-    built = [p for p in SITE.rglob("*") if p.is_file()]
-    pages = [SITE / f"{name}.html" for name in PAGES]
-    if not all(page.exists() for page in pages):
-        pytest.fail("pages are missing: run make book")
-    if max(p.stat().st_mtime for p in sources) > max(p.stat().st_mtime for p in built):
-        pytest.fail("the pages are older than their sources: run make book")
-    return SITE
-
-
-@pytest.fixture(scope="module")
-def server(site):
-    """The address of a server of the built pages."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = find_chromium()
-    if path is None:
-        pytest.fail("no Chromium: run python tests/install_browser.py")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 class Visit:
     """A page that is open in a new profile, and what it asked for and complained of."""
 
@@ -138,6 +73,9 @@ class Visit:
         self.page.goto(f"{base}{name}.html")
         self.page.add_style_tag(content="* { transition: none !important }")
         self.page.evaluate(UNFOLD)
+        # As _static/book.js does after a click; the theme waits 300 ms.
+        self.page.evaluate("window.dispatchEvent(new Event('resize'))")
+        self.page.wait_for_timeout(400)
         self.page.wait_for_load_state("networkidle")
 
     def close(self):

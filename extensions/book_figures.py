@@ -1,0 +1,64 @@
+"""Sphinx extension: brings the twins of the interactive figures to life.
+
+The modules `code/figures/*.js` are wrapped into one classic script, since browsers
+load no module scripts from `file://`. A shim of a few lines stands in for the widget's
+model.
+"""
+
+import json
+from pathlib import Path
+
+from docutils import nodes
+
+FIGURES = Path(__file__).resolve().parent.parent / "code" / "figures"
+
+SCRIPT = """(() => {
+const figures = {%s};
+for (const el of document.querySelectorAll("[data-figure]")) {
+  const state = JSON.parse(el.querySelector("script").textContent), listeners = {};
+  const model = {
+    get: (name) => state[name],
+    set(name, value) {
+      state[name] = value;
+      for (const listener of listeners["change:" + name] ?? []) listener();
+    },
+    on(event, f) { (listeners[event] ??= []).push(f); },
+    off() {},
+    save_changes() {},
+  };
+  el.replaceChildren();
+  figures[el.dataset.figure].render({ model, el });
+}
+})();
+"""
+
+
+def wrap(path):
+    """A figure's module as an expression that has its default export as value."""
+    module = path.read_text(encoding="utf-8")
+    module = module.replace("export default", "return").replace("export ", "")
+    return f"{json.dumps(path.stem)}: (() => {{\n{module}}})()"
+
+
+def write_assets(app):
+    """Put script and style where Sphinx finds static files of its build."""
+    static = Path(app.outdir, "_static")
+    static.mkdir(parents=True, exist_ok=True)
+    modules = ",\n".join(wrap(path) for path in sorted(FIGURES.glob("*.js")))
+    (static / "figures.js").write_text(SCRIPT % modules, encoding="utf-8")
+    style = (FIGURES / "figures.css").read_text(encoding="utf-8")
+    (static / "figures.css").write_text(style, encoding="utf-8")
+
+
+def add_assets(app, pagename, templatename, context, doctree):
+    """Load them on pages that have a figure, and on no others."""
+    raw = [] if doctree is None else doctree.findall(nodes.raw)
+    if any("data-figure=" in node.astext() for node in raw):
+        app.add_js_file("figures.js", loading_method="defer")
+        app.add_css_file("figures.css")
+
+
+def setup(app):
+    app.connect("builder-inited", write_assets)
+    app.connect("html-page-context", add_assets)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
