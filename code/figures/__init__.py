@@ -14,7 +14,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from figures.pictures import batch_picture
+from figures.pictures import batch_picture, share_picture
 
 HERE = Path(__file__).resolve().parent
 
@@ -84,3 +84,30 @@ class Batch(Figure):
 
     def picture(self):
         return batch_picture(**self.state())
+
+
+class Share(Figure):
+    """The numbers of a batch of images that share one mean.
+
+    Traits: `kind`, one of "batch", "layer", "instance" and "group" (two groups);
+    `cell`, the chosen number's example, channel, row and column in a batch of shape
+    (3, 4, 4, 4), counted from 0; `sizes`, a shape (N, C, H, W) to count for.
+
+    >>> Share(kind="layer")
+    Share(cell=[1, 1, 1, 1], kind='layer', sizes=[256, 6, 24, 24])
+    """
+
+    name = "share"
+    caption = (
+        "Three examples (columns) with four channels (rows) of four by four numbers; "
+        "those that share a mean with the chosen one are marked."
+    )
+    _esm = HERE / "share.js"
+    kind = traitlets.Enum(["batch", "layer", "instance", "group"], "batch").tag(
+        sync=True
+    )
+    cell = traitlets.List(traitlets.Int(), [1, 1, 1, 1]).tag(sync=True)
+    sizes = traitlets.List(traitlets.Int(), [256, 6, 24, 24]).tag(sync=True)
+
+    def picture(self):
+        return share_picture(self.kind, self.cell)

@@ -1,5 +1,7 @@
 """Pictures of the figures, as SVG, for paper and for readers without JavaScript."""
 
+import itertools
+
 import torch
 
 from bn import batch_norm
@@ -26,4 +28,23 @@ def batch_picture(x, gamma, beta, eps, low=-4, high=20):
         parts.append(f'<path class="bn-thread" d="M{top} 40L{bottom} 140"/>')
         parts.append(f'<circle class="bn-in" cx="{top}" cy="40" r="8"/>')
         parts.append(f'<circle class="bn-out" cx="{bottom}" cy="140" r="6"/>')
+    return "".join([*parts, "</svg>"])
+
+
+def share_picture(kind, cell):
+    """Sheets of numbers, a column an example, a row a channel, the crowd marked."""
+    n, c = cell[:2]
+    averaged = {
+        "batch": lambda example, channel: channel == c,
+        "layer": lambda example, channel: example == n,
+        "instance": lambda example, channel: (example, channel) == (n, c),
+        "group": lambda example, channel: example == n and channel // 2 == c // 2,
+    }[kind]
+    parts = ['<svg viewBox="0 0 270 350" role="img" aria-label="Numbers of a batch">']
+    for example, channel, row, column in itertools.product(range(3), *[range(4)] * 3):
+        mark = "bn-lit" if averaged(example, channel) else "bn-cell"
+        if [example, channel, row, column] == list(cell):
+            mark = "bn-chosen"
+        x, y = example * 86 + column * 18, channel * 86 + row * 18
+        parts.append(f'<rect class="{mark}" x="{x}" y="{y}" width="16" height="16"/>')
     return "".join([*parts, "</svg>"])
