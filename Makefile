@@ -1,6 +1,10 @@
 # Everything runs in a virtual environment of its own, .venv, made on first use.
 PYTHON ?= python3
 BIN := .venv/bin
+# All pages every time: after a failed build Sphinx would take the broken pages for done.
+# No script in .venv/bin is called, as those break when the folder is moved.
+BUILD = $(BIN)/python -c 'from jupyter_book.cli.main import main; main()' \
+  build -W -n --keep-going --all .
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
 
 # One thread each: numbers then do not depend on how work is split between threads.
@@ -34,24 +38,25 @@ $(BIN)/.installed: requirements.txt constraints.txt
 	    apt-get -qy install --no-install-recommends "$$package"; \
 	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
 	"$(PYTHON)" -m venv .venv
+	@echo "Installing into .venv: 6 GB, a few minutes ..."
 	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
 	@touch $@
 
 book: $(BIN)/.installed
-	$(BIN)/jupyter-book build -W -n --keep-going .
+	$(BUILD)
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
 # Without the old pages: those of chapters that were removed would stay.
 test: $(BIN)/.installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/python tests/install_browser.py
 	rm -rf _build/html
-	$(BIN)/jupyter-book build -W -n --keep-going --all .
+	$(BUILD)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
 execute: $(BIN)/.installed
-	$(BIN)/jupyter nbconvert --to notebook --inplace --execute \
+	$(BIN)/python -m nbconvert --to notebook --inplace --execute \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)
 
@@ -65,7 +70,7 @@ cover: $(BIN)/.installed
 # JupyterLab itself is not pinned: the newest that fits what is.
 lab: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet jupyterlab -c constraints.txt
-	$(BIN)/jupyter lab
+	$(BIN)/python -m jupyterlab
 
 clean:
 	rm -rf _build

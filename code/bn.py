@@ -56,6 +56,8 @@ def batch_norm(
         A tensor with the shape and dtype of `x`. Half precision is computed in
         single precision inside.
 
+    It checks nothing; `BatchNorm` refuses bad input before it calls this function.
+
     Source: Ioffe and Szegedy (2015), Algorithm 1.
 
     >>> x = torch.tensor([[1.], [7.], [9.], [15.]])

@@ -1,11 +1,14 @@
 """The book's parts agree: addresses, versions, commands, licences."""
 
+import contextlib
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,3 +200,14 @@ def test_the_citation_file_has_what_a_citation_needs():
     licences = {licences} if isinstance(licences, str) else set(licences)
     assert licences == {"MIT", "CC-BY-4.0"}
     assert citation["repository-code"] == URL
+
+
+def test_the_pinned_versions_allow_the_oldest_python_that_the_readme_names():
+    refused = []
+    for line in read("constraints.txt").splitlines():
+        if "==" in line:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                package = importlib.metadata.metadata(line.split("==")[0])
+                versions = SpecifierSet(package["Requires-Python"] or "")
+                refused += [line] * (not versions.contains("3.11.0"))
+    assert refused == []

@@ -1,5 +1,6 @@
 """House rules for the notebooks: each rule is a function, each notebook obeys it."""
 
+import ast
 import copy
 import json
 import re
@@ -77,6 +78,35 @@ def is_valid_nbformat_4_5(book):
 def has_unique_cell_ids(book):
     ids = [cell.id for cell in book.cells]
     yield from (f"cell {i} is there twice" for i in set(ids) if ids.count(i) > 1)
+
+
+def claimed(source):
+    """Return a pattern for the sentence of each claim in a cell."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim":
+            sentence = node.args[0]
+            parts = getattr(sentence, "values", [sentence])  # of an f-string
+            yield "".join(
+                re.escape(part.value) if isinstance(part, ast.Constant) else ".*"
+                for part in parts
+            )
+
+
+@rule
+def stores_only_claims_that_its_cells_make(book):
+    # nbval does not compare the outputs of the cells that it is told to ignore.
+    for cell in code_cells(book):
+        patterns = list(claimed(cell.source))
+        stored = [
+            text.removeprefix("✓ ")
+            for output in cell.outputs
+            if (text := output.get("data", {}).get("text/plain", "")).startswith("✓ ")
+        ]
+        if len(stored) < len(patterns):
+            yield f"cell {cell.id} makes claims that are not stored"
+        for text in stored:
+            if not any(re.match(rf"{pattern}(?: \(|$)", text) for pattern in patterns):
+                yield f"cell {cell.id} does not claim: {text}"
 
 
 @rule
@@ -296,6 +326,7 @@ def bad_notebook():
         new_output("stream", name="stderr", text="oh"),
         new_output("display_data", {"application/vnd.jupyter.widget-view+json": {}}),
         new_output("stream", name="stdout", text="x" * 1_000_000),
+        new_output("display_data", {"text/plain": "✓ never claimed (by 2)"}),
     ]
     cells = [
         new_code_cell("\n".join(31 * [line]) + ";", outputs=bad),

@@ -242,3 +242,21 @@ def test_every_link_inside_the_book_leads_somewhere(links, site):
 def test_no_page_loads_a_part_from_elsewhere(links):
     elsewhere = {a for page in links.values() for a in page.loads if urlsplit(a).netloc}
     assert elsewhere == set()
+
+
+def test_what_a_reader_unfolds_can_be_scrolled_by_keyboard(browser, site):
+    page = browser.new_page(viewport=WIDE)
+    page.goto((site / "chapters/03-fully-connected.html").as_uri())
+    page.wait_for_load_state("networkidle")
+    unfold = page.locator("article .toggle-button, article summary").all()
+    assert len(unfold) >= 3
+    for button in unfold:
+        button.click()
+    page.wait_for_timeout(600)  # after 300 the theme sets new tab stops
+    out_of_reach = page.evaluate(
+        """[...document.querySelectorAll("article pre")]
+        .filter(e => e.scrollWidth > e.clientWidth && e.clientWidth > 0)
+        .filter(e => e.tabIndex < 0).map(e => e.id)"""
+    )
+    page.close()
+    assert out_of_reach == []
