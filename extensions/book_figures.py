@@ -36,7 +36,7 @@ for (const el of document.querySelectorAll("[data-figure]")) {
 def wrap(path):
     """A figure's module as an expression that has its default export as value."""
     module = path.read_text(encoding="utf-8")
-    module = module.replace("export default", "return").replace("export ", "")
+    module = module.replace("export default", "return")
     return f"{json.dumps(path.stem)}: (() => {{\n{module}}})()"
 
 

@@ -15,7 +15,7 @@ function add(parent, tag, attributes = {}, text = "") {
 }
 
 // The same formula as code/bn.py, which a browser test holds it to.
-export function normalize({ x, gamma, beta, eps }) {
+function normalize({ x, gamma, beta, eps }) {
   const mean = x.reduce((sum, v) => sum + v, 0) / x.length;
   const variance = x.reduce((sum, v) => sum + (v - mean) ** 2, 0) / x.length;
   const xHat = x.map((v) => (v - mean) / Math.sqrt(variance + eps));
