@@ -5,6 +5,7 @@ BIN := .venv/bin
 # No script in .venv/bin is called, as those break when the folder is moved.
 BUILD = $(BIN)/python -c 'from jupyter_book.cli.main import main; main()' \
   build -W -n --keep-going --all .
+SCRIPTS := $(wildcard code/figures/*.js _static/*.js)
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
 
 # One thread each: numbers then do not depend on how work is split between threads.
@@ -50,6 +51,8 @@ book: $(BIN)/.installed
 test: $(BIN)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
+	$(BIN)/oxfmt --check $(SCRIPTS)
 	$(BIN)/python tests/install_browser.py
 	rm -rf _build/html
 	$(BUILD)

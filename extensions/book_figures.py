@@ -26,8 +26,9 @@ for (const el of document.querySelectorAll("[data-figure]")) {
     off() {},
     save_changes() {},
   };
-  el.replaceChildren();
-  figures[el.dataset.figure].render({ model, el });
+  const live = document.createElement("div");
+  el.replaceChildren(live, el.querySelector(".bn-caption"));
+  figures[el.dataset.figure].render({ model, el: live });
 }
 })();
 """

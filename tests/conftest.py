@@ -1,5 +1,6 @@
 """Puts the book's code on the path, and has the built site and a browser ready."""
 
+import contextlib
 import functools
 import http.server
 import sys
@@ -84,3 +85,29 @@ def browser():
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextlib.contextmanager
+def alive(browser, server, chapter, name):
+    """The figure `name` on the page of a chapter, once its script has drawn it."""
+    context = browser.new_context(
+        viewport={"width": 1000, "height": 900}, has_touch=True
+    )
+    page = context.new_page()
+    page.goto(f"{server}chapters/{chapter}.html")
+    figure = page.locator(f"[data-figure={name}]")
+    figure.locator("input, button").first.wait_for()
+    figure.scroll_into_view_if_needed()
+    yield figure
+    context.close()
+
+
+def touch(figure, *places):
+    """Move one finger over the `places`, given as (x, y) in px."""
+    session = figure.page.context.new_cdp_session(figure.page)
+    kinds = ["Start", *["Move"] * (len(places) - 1), "End"]
+    for kind, place in zip(kinds, [*places, None], strict=True):
+        points = [] if place is None else [{"x": place[0], "y": place[1]}]
+        session.send(
+            "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": points}
+        )

@@ -1,15 +1,20 @@
 // A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread
 // from each example to its image. Drag an example, or focus it and use the arrow keys.
 
-const LOW = -4, HIGH = 20, TOP = 64, BOTTOM = 196, HEIGHT = 236, MARGIN = 22;
+const LOW = -4,
+  HIGH = 20,
+  TOP = 64,
+  BOTTOM = 196,
+  HEIGHT = 236,
+  MARGIN = 22;
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
 
-const SVG = "http://www.w3.org/2000/svg";
+// A child of `parent`; what is in an <svg> is of the SVG namespace.
 function add(parent, tag, attributes = {}, text = "") {
-  const svg = ["svg", "path", "circle", "text", "rect", "g"].includes(tag);
-  const node = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
+  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI;
+  const node = document.createElementNS(space, tag);
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
+  node.textContent = text;
   parent.append(node);
   return node;
 }
@@ -24,7 +29,10 @@ function normalize({ x, gamma, beta, eps }) {
 
 function render({ model, el }) {
   const state = () => ({
-    x: model.get("x"), gamma: model.get("gamma"), beta: model.get("beta"), eps: model.get("eps"),
+    x: model.get("x"),
+    gamma: model.get("gamma"),
+    beta: model.get("beta"),
+    eps: model.get("eps"),
   });
   const change = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
@@ -34,7 +42,7 @@ function render({ model, el }) {
   el.classList.add("bn-figure");
   const svg = add(el, "svg", { role: "group", "aria-label": "A batch and the normalized batch" });
   const spread = add(svg, "rect", { class: "bn-band", y: TOP - 20, height: 40 });
-  const lines = [TOP, BOTTOM].map((y) => add(svg, "path", { class: "bn-line" }));
+  const lines = [TOP, BOTTOM].map(() => add(svg, "path", { class: "bn-line" }));
   const ticks = add(svg, "g", { "aria-hidden": "true" });
   const threads = add(svg, "g");
   const fulcrum = add(svg, "path", { class: "bn-fulcrum" });
@@ -53,10 +61,23 @@ function render({ model, el }) {
 
   function point(i) {
     const node = add(points, "circle", {
-      class: "bn-in", r: 10, cy: TOP, tabindex: 0, role: "slider",
-      "aria-label": `example ${i + 1}`, "aria-valuemin": LOW, "aria-valuemax": HIGH,
+      class: "bn-in",
+      r: 10,
+      cy: TOP,
+      tabindex: 0,
+      role: "slider",
+      "aria-label": `example ${i + 1}`,
+      "aria-valuemin": LOW,
+      "aria-valuemax": HIGH,
     });
-    const steps = { ArrowRight: 0.1, ArrowUp: 0.1, ArrowLeft: -0.1, ArrowDown: -0.1, PageUp: 1, PageDown: -1 };
+    const steps = {
+      ArrowRight: 0.1,
+      ArrowUp: 0.1,
+      ArrowLeft: -0.1,
+      ArrowDown: -0.1,
+      PageUp: 1,
+      PageDown: -1,
+    };
     node.addEventListener("keydown", (event) => {
       if (event.key in steps) move(i, model.get("x")[i] + steps[event.key]);
       else if (event.key === "Home") move(i, LOW);
@@ -91,9 +112,30 @@ function render({ model, el }) {
   }
   const format = (v) => (v > 0 && v < 0.01 ? v.toExponential(0) : v.toFixed(1)).replace("-", "−");
   const sliders = [
-    slider("γ", 0, 8, 0.1, () => model.get("gamma"), (gamma) => change({ gamma })),
-    slider("β", -4, 16, 0.1, () => model.get("beta"), (beta) => change({ beta })),
-    slider("ε", -5, 3, 0.5, () => Math.log10(model.get("eps")), (k) => change({ eps: 10 ** k })),
+    slider(
+      "γ",
+      0,
+      8,
+      0.1,
+      () => model.get("gamma"),
+      (gamma) => change({ gamma }),
+    ),
+    slider(
+      "β",
+      -4,
+      16,
+      0.1,
+      () => model.get("beta"),
+      (beta) => change({ beta }),
+    ),
+    slider(
+      "ε",
+      -5,
+      3,
+      0.5,
+      () => Math.log10(model.get("eps")),
+      (k) => change({ eps: 10 ** k }),
+    ),
   ];
   let buttons = add(el, "div", { class: "bn-controls" });
   const button = (text, action) => {
@@ -113,7 +155,10 @@ function render({ model, el }) {
   add(buttons, "span", {}, "Examples:");
   const more = button("add", () => change({ x: [...model.get("x"), (5 * model.get("x").length) % HIGH] }));
   const fewer = button("remove", () => change({ x: model.get("x").slice(0, -1) }));
-  const table = add(add(el, "div", { class: "bn-scroll", tabindex: 0, role: "region", "aria-label": "the numbers" }), "table");
+  const table = add(
+    add(el, "div", { class: "bn-scroll", tabindex: 0, role: "region", "aria-label": "the numbers" }),
+    "table",
+  );
 
   function draw() {
     const { x, gamma, beta, eps } = state();
@@ -155,10 +200,16 @@ function render({ model, el }) {
     more.disabled = x.length >= 8;
     fewer.disabled = x.length <= 1;
     table.replaceChildren();
-    for (const [name, values, digits] of [["x", x, 1], ["x̂", xHat, 2], ["y", y, 2]]) {
+    for (const [name, values, digits] of [
+      ["x", x, 1],
+      ["x̂", xHat, 2],
+      ["y", y, 2],
+    ]) {
       const row = add(table, "tr");
       add(row, "th", { scope: "row" }, name);
-      values.forEach((v) => add(row, "td", {}, (Math.abs(v) < 0.005 ? 0 : v).toFixed(digits).replace("-", "−")));
+      values.forEach((v) =>
+        add(row, "td", {}, (Math.abs(v) < 0.005 ? 0 : v).toFixed(digits).replace("-", "−")),
+      );
     }
   }
 

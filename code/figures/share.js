@@ -1,16 +1,20 @@
 // Which numbers share a mean? A small batch of images as sheets: a column for each example,
 // a row for each channel. Point at a number, and all that it is averaged with light up.
 
-const SHAPE = [3, 4, 4, 4], GROUPS = 2; // examples, channels, height, width
+const SHAPE = [3, 4, 4, 4],
+  GROUPS = 2; // examples, channels, height, width
 const KINDS = { batch: "batch norm", layer: "layer norm", instance: "instance norm", group: "group norm" };
-const CELL = 18, GAP = 14, LEFT = 84, ABOVE = 24;
+const CELL = 18,
+  GAP = 14,
+  LEFT = 84,
+  ABOVE = 24;
 
-const SVG = "http://www.w3.org/2000/svg";
+// A child of `parent`; what is in an <svg> is of the SVG namespace.
 function add(parent, tag, attributes = {}, text = "") {
-  const svg = ["svg", "rect", "text", "g"].includes(tag);
-  const node = svg ? document.createElementNS(SVG, tag) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  if (text) node.textContent = text;
+  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI;
+  const node = document.createElementNS(space, tag);
+  for (const name in attributes) node.setAttribute(name, attributes[name]);
+  node.textContent = text;
   parent.append(node);
   return node;
 }
@@ -59,7 +63,9 @@ function render({ model, el }) {
   const sheet = [width * CELL + GAP, height * CELL + GAP];
   const size = [LEFT + examples * sheet[0], ABOVE + channels * sheet[1]];
   const svg = add(el, "svg", {
-    viewBox: `0 0 ${size[0]} ${size[1]}`, role: "img", class: "bn-sheets",
+    viewBox: `0 0 ${size[0]} ${size[1]}`,
+    role: "img",
+    class: "bn-sheets",
     "aria-label": "three examples with four channels of four by four numbers",
   });
   svg.style.width = `${size[0]}px`;
@@ -70,7 +76,8 @@ function render({ model, el }) {
       if (n === 0) add(svg, "text", { x: 0, y: ABOVE + c * sheet[1] + 42 }, `channel ${c + 1}`);
       for (let h = 0; h < height; h++) {
         for (let w = 0; w < width; w++) {
-          const x = LEFT + n * sheet[0] + w * CELL, y = ABOVE + c * sheet[1] + h * CELL;
+          const x = LEFT + n * sheet[0] + w * CELL,
+            y = ABOVE + c * sheet[1] + h * CELL;
           const node = add(svg, "rect", { x, y, width: CELL - 2, height: CELL - 2, rx: 2 });
           const choose = () => change("cell", [n, c, h, w]);
           node.addEventListener("pointerenter", choose);
@@ -112,14 +119,20 @@ function render({ model, el }) {
   const result = add(el, "p", { class: "bn-result", "aria-live": "polite" });
 
   function draw() {
-    const kind = model.get("kind"), cell = model.get("cell"), own = model.get("sizes");
-    radios.forEach((radio) => { radio.checked = radio.value === kind; });
+    const kind = model.get("kind"),
+      cell = model.get("cell"),
+      own = model.get("sizes");
+    radios.forEach((radio) => {
+      radio.checked = radio.value === kind;
+    });
     for (const [node, place] of cells) {
       const chosen = place.every((v, axis) => v === cell[axis]);
       const lit = shared(kind, place, cell);
       node.setAttribute("class", chosen ? "bn-chosen" : lit ? "bn-lit" : "bn-cell");
     }
-    inputs.forEach((input, axis) => { input.value = cell[axis] + 1; });
+    inputs.forEach((input, axis) => {
+      input.value = cell[axis] + 1;
+    });
     sizes.forEach((input, axis) => {
       if (input !== document.activeElement) input.value = own[axis];
     });

@@ -1,0 +1,59 @@
+"""Which numbers of a batch of images share one mean?"""
+
+import itertools
+
+import traitlets
+
+from figures.figure import HERE, Figure
+
+
+class Share(Figure):
+    """The numbers of a batch of images that share one mean.
+
+    Traits: `kind`, one of "batch", "layer", "instance" and "group" (two groups);
+    `cell`, the chosen number's example, channel, row and column in a batch of shape
+    (3, 4, 4, 4), counted from 0; `sizes`, a shape (N, C, H, W) to count for.
+
+    >>> Share(kind="layer")
+    Share(cell=[1, 1, 1, 1], kind='layer', sizes=[256, 6, 24, 24])
+    """
+
+    name = "share"
+    caption = (
+        "Three examples (columns) with four channels (rows) of four by four numbers; "
+        "those that share a mean with the chosen one are marked."
+    )
+    _esm = HERE / "share.js"
+    kind = traitlets.Enum(["batch", "layer", "instance", "group"], "batch").tag(
+        sync=True
+    )
+    cell = traitlets.List(traitlets.Int(), [1, 1, 1, 1]).tag(sync=True)
+    sizes = traitlets.List(traitlets.Int(), [256, 6, 24, 24]).tag(sync=True)
+
+    def picture(self):
+        return _picture(self.kind, self.cell)
+
+
+def _picture(kind, cell):
+    """Sheets of numbers, a column an example, a row a channel, the crowd marked."""
+    n, c = cell[:2]
+    averaged = {
+        "batch": lambda example, channel: channel == c,
+        "layer": lambda example, channel: example == n,
+        "instance": lambda example, channel: (example, channel) == (n, c),
+        "group": lambda example, channel: example == n and channel // 2 == c // 2,
+    }[kind]
+    parts = ['<svg viewBox="0 0 270 350" role="img" aria-label="Numbers of a batch">']
+    looks = {
+        "bn-cell": 'fill="#dddfe2"',
+        "bn-lit": 'fill="#56b4e9"',
+        "bn-chosen": 'fill="#0072b2" stroke="#000"',
+    }
+    for example, channel, row, column in itertools.product(range(3), *[range(4)] * 3):
+        mark = "bn-lit" if averaged(example, channel) else "bn-cell"
+        if [example, channel, row, column] == list(cell):
+            mark = "bn-chosen"
+        x, y = example * 86 + column * 18, channel * 86 + row * 18
+        place = f'x="{x}" y="{y}" width="16" height="16"'
+        parts.append(f'<rect class="{mark}" {looks[mark]} {place}/>')
+    return "".join([*parts, "</svg>"])
