@@ -13,14 +13,13 @@ test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book test execute measure cover lab clean help
+.PHONY: book test execute measure lab clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
-	@echo "make measure  repeat the long measurements in measurements/, then make cover"
-	@echo "make cover    draw the landing page's figure from the record of measurements"
+	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
 	@echo "make clean    remove what was built"
 
@@ -65,10 +64,6 @@ execute: $(BIN)/.installed
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
-	$(BIN)/python measurements/cover.py
-
-cover: $(BIN)/.installed
-	$(BIN)/python measurements/cover.py
 
 # JupyterLab itself is not pinned: the newest that fits what is.
 lab: $(BIN)/.installed

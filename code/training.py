@@ -114,7 +114,16 @@ def evaluate(net, data_iter, device=None):
     return float(correct) / total
 
 
-def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None):
+def train(
+    net,
+    train_iter,
+    test_iter,
+    num_epochs,
+    lr,
+    device=None,
+    on_step=None,
+    on_epoch=None,
+):
     """Train a classifier with stochastic gradient descent and cross-entropy.
 
     Weights are first drawn by `init_xavier`. While it runs, a bar shows the epoch,
@@ -131,6 +140,8 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
         device: where to train; `try_gpu()` if None.
         on_step: called with the number of updates made so far, first with 0, after
             the weights are drawn, then after every update. It may look at `net`.
+        on_epoch: called with the `History` so far after every epoch, and once more if
+            the run diverged.
 
     Returns:
         A `History`. If the run was stopped, it holds the epochs before that and
@@ -158,6 +169,8 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
         if not math.isfinite(loss):
             history.diverged = True
             bar.close()
+            if on_epoch is not None:
+                on_epoch(history)
             print(
                 f"stopped in epoch {epoch + 1} of {num_epochs}: the loss is {loss}; "
                 f"a learning rate below {lr} may help"
@@ -169,6 +182,8 @@ def train(net, train_iter, test_iter, num_epochs, lr, device=None, on_step=None)
         history.seconds.append(seconds)
         history.num_examples += n
         bar.set_postfix(train_acc=acc, test_acc=history.test_acc[-1])
+        if on_epoch is not None:
+            on_epoch(history)
     print(
         f"loss {history.train_loss[-1]:.3f}, train acc {history.train_acc[-1]:.3f}, "
         f"test acc {history.test_acc[-1]:.3f}\n"

@@ -2,13 +2,15 @@
 
 The modules `code/figures/*.js` are wrapped into one classic script, since browsers
 load no module scripts from `file://`. A shim of a few lines stands in for the widget's
-model.
+model. The directive `book-figure` puts a figure on a page that is not a notebook.
 """
 
 import json
+import sys
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import Directive
 
 FIGURES = Path(__file__).resolve().parent.parent / "code" / "figures"
 
@@ -59,7 +61,21 @@ def add_assets(app, pagename, templatename, context, doctree):
         app.add_css_file("figures.css")
 
 
+class BookFigure(Directive):
+    """The twin of the figure whose class is named, in its first state."""
+
+    required_arguments = 1
+
+    def run(self):
+        import figures
+
+        twin = getattr(figures, self.arguments[0])().twin()
+        return [nodes.raw("", twin, format="html")]
+
+
 def setup(app):
+    sys.path.insert(0, str(FIGURES.parent))
+    app.add_directive("book-figure", BookFigure)
     app.connect("builder-inited", write_assets)
     app.connect("html-page-context", add_assets)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -89,13 +89,13 @@ def browser():
 
 @contextlib.contextmanager
 def alive(browser, server, chapter, name):
-    """The figure `name` on the page of a chapter, once its script has drawn it."""
+    """The last figure `name` on a chapter's page, once its script has drawn it."""
     context = browser.new_context(
         viewport={"width": 1000, "height": 900}, has_touch=True
     )
     page = context.new_page()
     page.goto(f"{server}chapters/{chapter}.html")
-    figure = page.locator(f"[data-figure={name}]")
+    figure = page.locator(f"[data-figure={name}]").last
     figure.locator("input, button").first.wait_for()
     figure.scroll_into_view_if_needed()
     yield figure

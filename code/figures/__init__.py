@@ -10,6 +10,8 @@ Each figure is a Python module with its class and a JavaScript module of the sam
 """
 
 from figures.batch import Batch
+from figures.curves import Curves
+from figures.explorer import Explorer
 from figures.share import Share
 
-__all__ = ["Batch", "Share"]
+__all__ = ["Batch", "Curves", "Explorer", "Share"]

@@ -1,13 +1,9 @@
-// A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread
-// from each example to its image. Drag an example, or focus it and use the arrow keys.
+// A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread from each
+// example to its image. Drag an example, or focus it and use the arrow keys.
 
-const LOW = -4,
-  HIGH = 20,
-  TOP = 64,
-  BOTTOM = 196,
-  HEIGHT = 236,
-  MARGIN = 22;
+const [LOW, HIGH, TOP, BOTTOM, HEIGHT, MARGIN] = [-4, 20, 64, 196, 236, 22];
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
+const STEPS = { ArrowRight: 0.1, ArrowUp: 0.1, ArrowLeft: -0.1, ArrowDown: -0.1, PageUp: 1, PageDown: -1 };
 
 // A child of `parent`; what is in an <svg> is of the SVG namespace.
 function add(parent, tag, attributes = {}, text = "") {
@@ -27,59 +23,38 @@ function normalize({ x, gamma, beta, eps }) {
   return { mean, variance, xHat, y: xHat.map((v) => gamma * v + beta) };
 }
 
+const minus = (text) => text.replace("-", "−");
+const format = (v) => minus(v > 0 && v < 0.01 ? v.toExponential(0) : v.toFixed(1));
+
 function render({ model, el }) {
-  const state = () => ({
-    x: model.get("x"),
-    gamma: model.get("gamma"),
-    beta: model.get("beta"),
-    eps: model.get("eps"),
-  });
+  const state = () => Object.fromEntries(Object.keys(START).map((name) => [name, model.get(name)]));
   const change = (values) => {
-    for (const [name, value] of Object.entries(values)) model.set(name, value);
+    for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
 
   el.classList.add("bn-figure");
   const svg = add(el, "svg", { role: "group", "aria-label": "A batch and the normalized batch" });
   const spread = add(svg, "rect", { class: "bn-band", y: TOP - 20, height: 40 });
-  const lines = [TOP, BOTTOM].map(() => add(svg, "path", { class: "bn-line" }));
-  const ticks = add(svg, "g", { "aria-hidden": "true" });
+  const back = add(svg, "g", { "aria-hidden": "true" });
   const threads = add(svg, "g");
   const fulcrum = add(svg, "path", { class: "bn-fulcrum" });
   const words = add(svg, "text", { class: "bn-words", y: 22 });
-  const names = ["x", "y"].map((name) => add(svg, "text", { class: "bn-name" }, name));
   const points = add(svg, "g");
 
   let width = 640;
   const place = (v) => MARGIN + ((width - 2 * MARGIN) * (v - LOW)) / (HIGH - LOW);
-  const clamp = (v) => Math.min(HIGH, Math.max(LOW, Math.round(v * 10) / 10));
   const move = (i, v) => {
     const x = [...model.get("x")];
-    x[i] = clamp(v);
+    x[i] = Math.min(HIGH, Math.max(LOW, Math.round(v * 10) / 10));
     change({ x });
   };
-
   function point(i) {
-    const node = add(points, "circle", {
-      class: "bn-in",
-      r: 10,
-      cy: TOP,
-      tabindex: 0,
-      role: "slider",
-      "aria-label": `example ${i + 1}`,
-      "aria-valuemin": LOW,
-      "aria-valuemax": HIGH,
-    });
-    const steps = {
-      ArrowRight: 0.1,
-      ArrowUp: 0.1,
-      ArrowLeft: -0.1,
-      ArrowDown: -0.1,
-      PageUp: 1,
-      PageDown: -1,
-    };
+    const limits = { "aria-valuemin": LOW, "aria-valuemax": HIGH };
+    const looks = { class: "bn-in", r: 10, cy: TOP, tabindex: 0, role: "slider", ...limits };
+    const node = add(points, "circle", { ...looks, "aria-label": `example ${i + 1}` });
     node.addEventListener("keydown", (event) => {
-      if (event.key in steps) move(i, model.get("x")[i] + steps[event.key]);
+      if (event.key in STEPS) move(i, model.get("x")[i] + STEPS[event.key]);
       else if (event.key === "Home") move(i, LOW);
       else if (event.key === "End") move(i, HIGH);
       else return;
@@ -95,89 +70,62 @@ function render({ model, el }) {
       const px = event.clientX - svg.getBoundingClientRect().left;
       move(i, LOW + ((px - MARGIN) / (width - 2 * MARGIN)) * (HIGH - LOW));
     });
-    return node;
   }
 
   // Sliders, buttons and the table of numbers under the picture.
-  const controls = add(el, "div", { class: "bn-controls" });
-  function slider(label, min, max, step, get, set) {
-    const box = add(controls, "label", {}, `${label} `);
-    const input = add(box, "input", { type: "range", min, max, step });
-    const value = add(box, "output");
-    input.addEventListener("input", () => set(Number(input.value)));
-    return () => {
-      input.value = get();
-      value.textContent = ` ${format(label === "ε" ? model.get("eps") : get())}`;
-    };
-  }
-  const format = (v) => (v > 0 && v < 0.01 ? v.toExponential(0) : v.toFixed(1)).replace("-", "−");
+  const row = (text) => add(el, "div", { class: "bn-controls" }, text);
+  const controls = row("");
   const sliders = [
-    slider(
-      "γ",
-      0,
-      8,
-      0.1,
-      () => model.get("gamma"),
-      (gamma) => change({ gamma }),
-    ),
-    slider(
-      "β",
-      -4,
-      16,
-      0.1,
-      () => model.get("beta"),
-      (beta) => change({ beta }),
-    ),
-    slider(
-      "ε",
-      -5,
-      3,
-      0.5,
-      () => Math.log10(model.get("eps")),
-      (k) => change({ eps: 10 ** k }),
-    ),
-  ];
-  let buttons = add(el, "div", { class: "bn-controls" });
-  const button = (text, action) => {
-    const node = add(buttons, "button", { type: "button" }, text);
-    node.addEventListener("click", action);
+    ["γ", "gamma", 0, 8],
+    ["β", "beta", -4, 16],
+    ["ε", "eps", -5, 3], // its logarithm
+  ].map(([label, name, min, max]) => {
+    const box = add(controls, "label", {}, label);
+    const input = add(box, "input", { type: "range", min, max, step: name === "eps" ? 0.5 : 0.1 });
+    const value = add(box, "output");
+    const set = () => Number(name === "eps" ? 10 ** input.value : input.value);
+    input.addEventListener("input", () => change({ [name]: set() }));
+    return () => {
+      input.value = name === "eps" ? Math.log10(model.get(name)) : model.get(name);
+      value.textContent = format(model.get(name));
+    };
+  });
+  const button = (parent, text, values) => {
+    const node = add(parent, "button", { type: "button" }, text);
+    node.addEventListener("click", () => change(values(state())));
     return node;
   };
-  add(buttons, "span", {}, "Try this:");
-  button("one outlier", () => change({ ...START, x: [1, 2, 3, 20] }));
-  button("one example left", () => change({ x: [model.get("x")[0]] }));
-  button("undo it: γ = σ, β = μ", () => {
-    const { mean, variance } = normalize(state());
-    change({ gamma: Math.sqrt(variance + model.get("eps")), beta: mean });
+  const tries = row("Try this:");
+  button(tries, "one outlier", () => ({ ...START, x: [1, 2, 3, 20] }));
+  button(tries, "one example left", ({ x }) => ({ x: [x[0]] }));
+  button(tries, "undo it: γ = σ, β = μ", (now) => {
+    const { mean, variance } = normalize(now);
+    return { gamma: Math.sqrt(variance + now.eps), beta: mean };
   });
-  button("reset", () => change(START));
-  buttons = add(el, "div", { class: "bn-controls" });
-  add(buttons, "span", {}, "Examples:");
-  const more = button("add", () => change({ x: [...model.get("x"), (5 * model.get("x").length) % HIGH] }));
-  const fewer = button("remove", () => change({ x: model.get("x").slice(0, -1) }));
-  const table = add(
-    add(el, "div", { class: "bn-scroll", tabindex: 0, role: "region", "aria-label": "the numbers" }),
-    "table",
-  );
+  button(tries, "reset", () => START);
+  const count = row("Examples:");
+  const more = button(count, "add", ({ x }) => ({ x: [...x, (5 * x.length) % HIGH] }));
+  const fewer = button(count, "remove", ({ x }) => ({ x: x.slice(0, -1) }));
+  const scroll = { class: "bn-scroll", tabindex: 0, role: "region", "aria-label": "the numbers" };
+  const table = add(add(el, "div", scroll), "table");
 
-  function draw() {
-    const { x, gamma, beta, eps } = state();
-    const { mean, variance, xHat, y } = normalize({ x, gamma, beta, eps });
-    const sigma = Math.sqrt(variance);
+  function drawLines() {
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    svg.setAttribute("height", HEIGHT);
-    lines.forEach((line, k) => line.setAttribute("d", `M${MARGIN} ${[TOP, BOTTOM][k]}H${width - MARGIN}`));
-    names.forEach((name, k) => {
-      name.setAttribute("x", 4);
-      name.setAttribute("y", [TOP, BOTTOM][k] + 5);
-    });
-    ticks.replaceChildren();
-    for (let v = 0; v <= HIGH; v += 5) {
-      for (const line of [TOP, BOTTOM]) {
-        add(ticks, "path", { class: "bn-line", d: `M${place(v)} ${line - 4}v8` });
-      }
-      add(ticks, "text", { x: place(v), y: BOTTOM + 26, "text-anchor": "middle" }, String(v));
+    back.replaceChildren();
+    for (const [name, y] of Object.entries({ x: TOP, y: BOTTOM })) {
+      add(back, "path", { class: "bn-line", d: `M${MARGIN} ${y}H${width - MARGIN}` });
+      add(back, "text", { class: "bn-name", x: 4, y: y + 5 }, name);
+      for (let v = 0; v <= HIGH; v += 5)
+        add(back, "path", { class: "bn-line", d: `M${place(v)} ${y - 4}v8` });
     }
+    for (let v = 0; v <= HIGH; v += 5) {
+      add(back, "text", { x: place(v), y: BOTTOM + 26, "text-anchor": "middle" }, v);
+    }
+  }
+  function draw() {
+    const { x, ...rest } = state();
+    const { mean, variance, xHat, y } = normalize({ x, ...rest });
+    const sigma = Math.sqrt(variance);
     spread.setAttribute("x", place(mean - sigma));
     spread.setAttribute("width", place(mean + sigma) - place(mean - sigma));
     fulcrum.setAttribute("d", `M${place(mean)} ${TOP + 14}l9 16h-18z`);
@@ -190,13 +138,11 @@ function render({ model, el }) {
     x.forEach((v, i) => {
       add(threads, "path", { class: "bn-thread", d: `M${place(v)} ${TOP}L${place(y[i])} ${BOTTOM}` });
       add(threads, "circle", { class: "bn-out", r: 7, cx: place(y[i]), cy: BOTTOM });
-      const node = points.children[i];
-      node.setAttribute("cx", place(v));
-      node.setAttribute("aria-valuenow", v);
-      node.setAttribute("aria-valuetext", `${v.toFixed(1)}, normalized ${y[i].toFixed(2)}`);
+      points.children[i].setAttribute("cx", place(v));
+      points.children[i].setAttribute("aria-valuenow", v);
+      points.children[i].setAttribute("aria-valuetext", `${v.toFixed(1)}, normalized ${y[i].toFixed(2)}`);
     });
-
-    sliders.forEach((show) => show());
+    for (const show of sliders) show();
     more.disabled = x.length >= 8;
     fewer.disabled = x.length <= 1;
     table.replaceChildren();
@@ -205,20 +151,20 @@ function render({ model, el }) {
       ["x̂", xHat, 2],
       ["y", y, 2],
     ]) {
-      const row = add(table, "tr");
-      add(row, "th", { scope: "row" }, name);
-      values.forEach((v) =>
-        add(row, "td", {}, (Math.abs(v) < 0.005 ? 0 : v).toFixed(digits).replace("-", "−")),
-      );
+      const line = add(table, "tr");
+      add(line, "th", { scope: "row" }, name);
+      for (const v of values) add(line, "td", {}, minus((Math.abs(v) < 0.005 ? 0 : v).toFixed(digits)));
     }
   }
 
-  for (const name of ["x", "gamma", "beta", "eps"]) model.on(`change:${name}`, draw);
+  for (const name in START) model.on(`change:${name}`, draw);
   const resize = new ResizeObserver(([entry]) => {
     width = Math.max(280, Math.round(entry.contentRect.width));
+    drawLines();
     draw();
   });
   resize.observe(el);
+  drawLines();
   draw();
   return () => resize.disconnect();
 }

@@ -2,6 +2,7 @@
 
 import html
 import json
+import sys
 from pathlib import Path
 
 import anywidget
@@ -18,6 +19,9 @@ class Figure(anywidget.AnyWidget):
     """
 
     name = caption = ""
+    # ipywidgets before 8, which Colab has, would display without the twin and without
+    # an id by which the output can be updated.
+    _ipython_display_ = None
     _css = HERE / "figures.css"
 
     def state(self):
@@ -54,4 +58,8 @@ class Figure(anywidget.AnyWidget):
     def _repr_mimebundle_(self, **kwargs):
         bundle = super()._repr_mimebundle_(**kwargs)
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        return {**data, "text/plain": repr(self), "text/html": self.twin()}, metadata
+        data = {**data, "text/plain": repr(self)}
+        # What Colab prefers of a widget and plain HTML is documented nowhere.
+        if "google.colab" not in sys.modules:
+            data["text/html"] = self.twin()
+        return data, metadata

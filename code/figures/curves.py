@@ -1,0 +1,88 @@
+"""Learning curves that grow while a net trains."""
+
+import traitlets
+from IPython.display import display
+
+from figures.figure import HERE, Figure
+
+KINDS = {"bn": "#0072b2", "plain": "#d55e00", "other": "#7b3fa0"}
+
+
+class Curves(Figure):
+    """Training and test accuracy of one or more runs, epoch by epoch.
+
+    Traits: `epochs`, how many there will be; `runs`, one dictionary for each run, with
+    its name, its kind ("bn", "plain" or "other", which chooses the colour) and the
+    lists `train_loss`, `train_acc` and `test_acc`; `epoch`, the one whose numbers are
+    shown, or 0 for the last.
+
+    >>> curves = Curves(epochs=2)
+    >>> curves.add("flat", "plain", train_loss=[2.3], train_acc=[0.1], test_acc=[0.1])
+    >>> [run["name"] for run in curves.runs]
+    ['flat']
+    """
+
+    name = "curves"
+    caption = "Accuracy on the training and on the test images after each epoch."
+    _esm = HERE / "curves.js"
+    epochs = traitlets.Int(10).tag(sync=True)
+    epoch = traitlets.Int(0).tag(sync=True)
+    runs = traitlets.List(traitlets.Dict(), []).tag(sync=True)
+
+    def add(self, name, kind, train_loss=(), train_acc=(), test_acc=()):
+        """Draw one more run.
+
+        Raises:
+            ValueError: `kind` is none of "bn", "plain" and "other".
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {list(KINDS)}, got {kind!r}")
+        self.runs = [*self.runs, _run(name, kind, train_loss, train_acc, test_acc)]
+
+    def follow(self, name, kind):
+        """Show the figure with one more run, which grows while a net trains.
+
+        Returns:
+            A function of a `training.History`, to be passed to `training.train` as
+            `on_epoch`. After the last epoch the stored output shows the whole run.
+        """
+        self.add(name, kind)
+        handle = display(self, display_id=True)
+
+        def on_epoch(history):
+            lists = history.train_loss, history.train_acc, history.test_acc
+            self.runs = [*self.runs[:-1], _run(name, kind, *lists)]
+            if handle and (history.diverged or len(lists[0]) == self.epochs):
+                handle.update(self)
+
+        return on_epoch
+
+    def picture(self):
+        return _picture(self.epochs, self.runs)
+
+
+def _run(name, kind, *lists):
+    names = "train_loss", "train_acc", "test_acc"
+    rounded = [[round(float(v), 4) for v in values] for values in lists]
+    return {"name": name, "kind": kind, **dict(zip(names, rounded, strict=True))}
+
+
+def _picture(epochs, runs):
+    """Two panels from 0 to 1, with a line for each run."""
+    parts = ['<svg viewBox="0 0 640 220" role="img" aria-label="Accuracy over epochs">']
+    panels = (("train_acc", "training accuracy"), ("test_acc", "test accuracy"))
+    for left, (key, title) in zip((30, 350), panels, strict=True):
+        parts.append(f'<text x="{left}" y="16">{title}</text>')
+        for value, y in ((0, 200), (1, 30)):
+            line = f'stroke="#8a9099" d="M{left} {y}h270"'
+            parts.append(f'<path class="bn-grid" {line}/>')
+            parts.append(f'<text x="{left - 16}" y="{y + 5}">{value}</text>')
+        step = 270 / max(1, epochs - 1)
+        for run in runs:
+            kind = run["kind"]
+            values = enumerate(run[key])
+            points = [f"{left + step * i:.1f} {200 - 170 * v:.1f}" for i, v in values]
+            if points:
+                looks = f'class="bn-curve bn-{kind}" fill="none" stroke="{KINDS[kind]}"'
+                parts.append(f'<path {looks} d="M{"L".join(points)}"/>')
+    return "".join([*parts, "</svg>"])
