@@ -6,24 +6,16 @@ const PANELS = { train_acc: "training accuracy", test_acc: "test accuracy" };
 const NUMBERS = { train_loss: "loss", ...PANELS };
 const [HEIGHT, LEFT, RIGHT, ABOVE, BELOW] = [220, 34, 12, 30, 26]; // px
 
-// A child of `parent`; what is in an <svg> is of the SVG namespace.
-function add(parent, tag, attributes = {}, text = "") {
-  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI;
-  const node = document.createElementNS(space, tag);
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
 function render({ model, el }) {
   el.classList.add("bn-figure");
-  const panels = add(el, "div", { class: "bn-panels" });
-  const svgs = Object.values(PANELS).map((title) => add(panels, "svg", { role: "img", "aria-label": title }));
-  const label = add(add(el, "div", { class: "bn-controls" }), "label", {}, "epoch");
-  const slider = add(label, "input", { type: "range", min: 1, step: 1 });
-  const shown = add(label, "output");
-  const words = add(el, "div", { "aria-live": "polite" });
+  const panels = Object.values(PANELS).map((title) => `<svg role="img" aria-label="${title}"></svg>`);
+  el.innerHTML = `<div class="bn-panels">${panels.join("")}</div>
+    <div class="bn-controls">
+      <label>epoch <input type="range" min="1" step="1"><output></output></label>
+    </div>
+    <div aria-live="polite"></div>`;
+  const [slider, shown, words] = ["input", "output", "[aria-live]"].map((s) => el.querySelector(s));
+  const svgs = el.querySelectorAll("svg");
 
   const choose = (epoch) => {
     model.set("epoch", epoch);
@@ -43,42 +35,37 @@ function render({ model, el }) {
   }
 
   function draw() {
-    const runs = model.get("runs"),
-      epochs = model.get("epochs");
+    const [runs, epochs] = [model.get("runs"), model.get("epochs")];
     const last = Math.max(1, ...runs.map((run) => run.train_acc.length));
     const epoch = Math.min(model.get("epoch") || last, last);
     slider.max = last;
     slider.value = epoch;
     shown.textContent = `${epoch} of ${epochs}`;
+    const grid = [0, 0.5, 1].map(
+      (value) => `<path class="bn-grid" d="M${LEFT} ${level(value)}H${width - RIGHT}"/>
+        <text x="${LEFT - 6}" y="${level(value) + 5}" text-anchor="end">${value}</text>`,
+    );
+    const ends = [1, epochs].map(
+      (e) => `<text x="${place(e)}" y="${HEIGHT - 6}" text-anchor="middle">${e}</text>`,
+    );
     Object.keys(PANELS).forEach((key, k) => {
-      const svg = svgs[k];
-      svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-      svg.replaceChildren();
-      add(svg, "text", { x: LEFT, y: 16, class: "bn-title" }, PANELS[key]);
-      for (const value of [0, 0.5, 1]) {
-        add(svg, "path", { class: "bn-grid", d: `M${LEFT} ${level(value)}H${width - RIGHT}` });
-        add(svg, "text", { x: LEFT - 6, y: level(value) + 5, "text-anchor": "end" }, value);
-      }
-      for (const e of [1, epochs])
-        add(svg, "text", { x: place(e), y: HEIGHT - 6, "text-anchor": "middle" }, e);
-      add(svg, "path", { class: "bn-line", d: `M${place(epoch)} ${ABOVE}V${HEIGHT - BELOW}` });
-      for (const run of runs) {
-        const points = run[key].map((value, i) => `${place(i + 1)} ${level(value)}`);
-        add(svg, "path", {
-          class: `bn-curve bn-${run.kind}`,
-          d: points.length ? `M${points.join("L")}` : "",
-        });
-        if (epoch > points.length) continue;
-        const [cx, cy] = points[epoch - 1].split(" ");
-        add(svg, "circle", { class: `bn-dot bn-${run.kind}`, cx, cy, r: 5 });
-      }
+      const lines = runs.map(({ kind, [key]: values }) => {
+        const points = values.map((value, i) => `${place(i + 1)} ${level(value)}`);
+        const [cx, cy] = (points[epoch - 1] ?? "-9 -9").split(" "); // out of sight
+        return `<path class="bn-curve bn-${kind}" d="${points.length ? "M" : ""}${points.join("L")}"/>
+          <circle class="bn-dot bn-${kind}" cx="${cx}" cy="${cy}" r="5"/>`;
+      });
+      svgs[k].setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+      svgs[k].innerHTML = `<text class="bn-title" x="${LEFT}" y="16">${PANELS[key]}</text>
+        ${grid.join("")}${ends.join("")}
+        <path class="bn-line" d="M${place(epoch)} ${ABOVE}V${HEIGHT - BELOW}"/>${lines.join("")}`;
     });
     words.replaceChildren();
     for (const run of runs) {
       const number = (key) => `${NUMBERS[key]} ${run[key][epoch - 1]?.toFixed(3) ?? "–"}`;
-      const line = add(words, "p");
-      add(line, "strong", { class: `bn-key bn-${run.kind}` }, run.name);
-      line.append(Object.keys(NUMBERS).map(number).join(", "));
+      words.insertAdjacentHTML("beforeend", `<p><strong class="bn-key bn-${run.kind}"></strong></p>`);
+      words.lastChild.firstChild.textContent = run.name;
+      words.lastChild.append(Object.keys(NUMBERS).map(number).join(", "));
     }
   }
   for (const name of ["runs", "epochs", "epoch"]) model.on(`change:${name}`, draw);

@@ -12,146 +12,126 @@ const TRIES = {
 const [BAND, CURVES, ROW, CAP] = [120, 250, 56, 350]; // px; a histogram is cut at CAP per thousand
 const [LEFT, RIGHT, ABOVE, BELOW] = [34, 12, 12, 26]; // margins, px
 
-// A child of `parent`; what is in an <svg> is of the SVG namespace.
-function add(parent, tag, attributes = {}, text = "") {
-  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI;
-  const node = document.createElementNS(space, tag);
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
-  node.textContent = text;
-  parent.append(node);
-  return node;
-}
-
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const last = (runs) => runs.map((run) => run.at(-1));
-const path = (points) => `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}`;
+const path = (kind, points) =>
+  `<path class="bn-${kind}" d="M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}"/>`;
+const write = (x, y, text, anchor = "middle", kind = "") =>
+  `<text class="${kind}" x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
 
 function render({ model, el }) {
-  const data = model.get("data"),
-    { rates, steps } = data;
-  const change = (rate, step) => {
-    model.set("rate", rate);
-    model.set("step", step);
+  const data = model.get("data");
+  const { rates, steps } = data;
+  const drawing = (title, keys = "") =>
+    `<div><p class="bn-head">${title}${keys}</p><svg role="img" aria-label="${title}"></svg></div>`;
+  const slider = (label, values) =>
+    `<label class="bn-wide">${label}<input type="range" min="0" max="${values.length - 1}"><output></output></label>`;
+  const keys = Object.keys(NETS).map((net) => ` <strong class="bn-key bn-${net}">${NETS[net]}</strong>`);
+  el.classList.add("bn-figure");
+  el.innerHTML = `${drawing("Training accuracy after ten epochs, by learning rate", keys.join(""))}
+    ${slider("learning rate", rates)}
+    <div class="bn-panels">
+      ${drawing("At this rate, epoch by epoch")}${drawing("What enters the sigmoids, and share beyond ±4")}
+    </div>
+    ${slider("updates", steps)}<p aria-live="polite"></p>
+    <div class="bn-controls">Try this:
+      ${Object.keys(TRIES)
+        .map((text) => `<button type="button">${text}</button>`)
+        .join("")}
+    </div>`;
+  const [band, curves, layers] = el.querySelectorAll("svg");
+  const change = (values) => {
+    for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
-  const drawing = (parent, title) => {
-    add(parent, "p", { class: "bn-head" }, title);
-    return add(parent, "svg", { role: "img", "aria-label": title });
-  };
-  const slider = (label, count, set) => {
-    const box = add(el, "label", { class: "bn-wide" }, label);
-    const input = add(box, "input", { type: "range", min: 0, max: count - 1, step: 1 });
-    const output = add(box, "output");
-    input.addEventListener("input", () => set(Number(input.value)));
-    return (value, text) => {
-      input.value = value;
-      output.textContent = text;
-      input.setAttribute("aria-valuetext", text);
-    };
-  };
-
-  el.classList.add("bn-figure");
-  const band = drawing(el, "Training accuracy after ten epochs, by learning rate ");
-  for (const net in NETS) add(band.previousSibling, "strong", { class: `bn-key bn-${net}` }, NETS[net]);
-  const showRate = slider("learning rate", rates.length, (rate) => change(rate, model.get("step")));
-  const halves = add(el, "div", { class: "bn-panels" });
-  const curves = drawing(add(halves, "div"), "At this rate, epoch by epoch");
-  const layers = drawing(add(halves, "div"), "What enters the sigmoids, and share beyond ±4");
-  const showStep = slider("updates", steps.length, (step) => change(model.get("rate"), step));
-  const words = add(el, "p", { "aria-live": "polite" });
-  const tries = add(el, "div", { class: "bn-controls" }, "Try this:");
-  for (const text in TRIES) {
-    const button = add(tries, "button", { type: "button" }, text);
-    button.addEventListener("click", () => change(...TRIES[text]));
+  for (const button of el.querySelectorAll("button")) {
+    const [rate, step] = TRIES[button.textContent];
+    button.addEventListener("click", () => change({ rate, step }));
   }
-
-  let full = 660,
-    half = 320;
-  const across = (width, share) => LEFT + (width - LEFT - RIGHT) * share;
-  const within = (share) => 60 + (half - 110) * share;
-  const up = (height, value) => height - BELOW - (height - ABOVE - BELOW) * value;
-  // Axes of an accuracy, from 0 to 1, and of what `names` says; a line marks the place `now`.
-  function axes(svg, width, height, names, now) {
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.replaceChildren();
-    for (const value of [0, 0.5, 1]) {
-      const y = up(height, value);
-      add(svg, "path", { class: "bn-grid", d: `M${LEFT} ${y}H${width - RIGHT}` });
-      add(svg, "text", { x: LEFT - 6, y: y + 5, "text-anchor": "end" }, value);
-    }
-    names.forEach((name, i) => {
-      const x = across(width, i / (names.length - 1));
-      add(svg, "text", { x, y: height - 6, "text-anchor": "middle" }, name);
-    });
-    add(svg, "path", { class: "bn-line", d: `M${across(width, now)} ${ABOVE}V${height - BELOW}` });
-  }
-  function histogram(net, layer, counts, beyond) {
-    const side = net === "bn" ? -1 : 1,
-      zero = ROW * (layer + 0.5) + side;
-    const x = (i) => within(i / counts.length);
-    const outline = counts.flatMap((count, i) => {
-      const y = zero + (side * (ROW / 2 - 3) * Math.min(CAP, count)) / CAP;
-      return [
-        [x(i), y],
-        [x(i + 1), y],
-      ];
-    });
-    add(layers, "path", {
-      class: `bn-area bn-${net}`,
-      d: path([[x(0), zero], ...outline, [x(counts.length), zero]]),
-    });
-    const place = { class: `bn-ink bn-${net}`, x: half - 4, y: zero + 5 + 12 * side, "text-anchor": "end" };
-    add(layers, "text", place, `${(100 * beyond).toFixed(0)} %`);
-  }
-
-  function draw() {
-    const rate = model.get("rate"),
-      step = model.get("step"),
-      end = steps.at(-1);
-    showRate(rate, rates[rate]);
-    showStep(step, `${steps[step]}, epoch ${((10 * steps[step]) / end).toFixed(1)}`);
-    axes(band, full, BAND, rates, rate / (rates.length - 1));
-    axes(curves, half, CURVES, [0, 5, 10], steps[step] / end);
-    layers.setAttribute("viewBox", `0 0 ${half} ${ROW * 4 + BELOW}`);
-    layers.replaceChildren();
-    for (const value of [-8, -4, 0, 4, 8]) {
-      const x = within((value + 8) / 16);
-      add(layers, "path", { class: "bn-grid", d: `M${x} 0V${ROW * 4}` });
-      add(layers, "text", { x, y: ROW * 4 + 18, "text-anchor": "middle" }, `${value}`.replace("-", "−"));
-    }
-    LAYERS.forEach((name, i) => add(layers, "text", { y: ROW * (i + 0.5) - 10 }, name));
-    const said = Object.keys(NETS).map((net) => {
-      const { train_acc, test_acc, counts, beyond } = data[net],
-        runs = train_acc[rate];
-      const line = (svg, kind, values, place) =>
-        add(svg, "path", { class: `bn-${kind} bn-${net}`, d: path(values.map(place)) });
-      const byRate = (value, i) => [across(full, i / (rates.length - 1)), up(BAND, value)];
-      const final = train_acc.map(last);
-      const edge = final.map((v, i) => byRate(Math.max(...v), i));
-      const lower = final.map((v, i) => byRate(Math.min(...v), i));
-      line(band, "spread", [...edge, ...lower.reverse()], (point) => point);
-      line(band, "curve", final.map(median), byRate);
-      const [cx, cy] = byRate(median(final[rate]), rate);
-      add(band, "circle", { class: `bn-dot bn-${net}`, cx, cy, r: 5 });
-      const byEpoch = (value, i) => [across(half, (i + 1) / 10), up(CURVES, value)];
-      for (const run of runs) line(curves, "curve bn-thin", run, byEpoch);
-      line(
-        curves,
-        "curve",
-        runs[0].map((_, i) => median(runs.map((run) => run[i]))),
-        byEpoch,
-      );
-      counts[rate][step].forEach((c, i) => histogram(net, i, c, beyond[rate][step][i]));
-      return `${NETS[net]} ${median(final[rate]).toFixed(3)} and ${median(last(test_acc[rate])).toFixed(3)}`;
-    });
-    words.textContent = `At ${rates[rate]}, accuracy after ten epochs on training and on test images: ${said.join("; ")}.`;
-  }
-  for (const name of ["rate", "step"]) model.on(`change:${name}`, draw);
+  const inputs = el.querySelectorAll("input");
+  ["rate", "step"].forEach((name, i) => {
+    inputs[i].addEventListener("input", () => change({ [name]: Number(inputs[i].value) }));
+    model.on(`change:${name}`, draw);
+  });
   band.addEventListener("pointerdown", (event) => {
     const share = (event.clientX - band.getBoundingClientRect().left - LEFT) / (full - LEFT - RIGHT);
     const rate = Math.round(share * (rates.length - 1));
-    change(Math.max(0, Math.min(rates.length - 1, rate)), model.get("step"));
+    change({ rate: Math.max(0, Math.min(rates.length - 1, rate)) });
   });
+
+  let [full, half] = [660, 320]; // widths
+  const across = (width, share) => LEFT + (width - LEFT - RIGHT) * share;
+  const within = (share) => 60 + (half - 110) * share;
+  const up = (height, value) => height - BELOW - (height - ABOVE - BELOW) * value;
+  const byRate = (value, i) => [across(full, i / (rates.length - 1)), up(BAND, value)];
+  const byEpoch = (value, i) => [across(half, (i + 1) / 10), up(CURVES, value)];
+  // A drawing with axes of an accuracy, from 0 to 1, and of `names`; a line marks the place `now`.
+  function chart(svg, width, height, names, now, content) {
+    const grid = [0, 0.5, 1].map((value) => {
+      const y = up(height, value);
+      return `<path class="bn-grid" d="M${LEFT} ${y}H${width - RIGHT}"/>${write(LEFT - 6, y + 5, value, "end")}`;
+    });
+    const below = names.map((name, i) => write(across(width, i / (names.length - 1)), height - 6, name));
+    const line = `<path class="bn-line" d="M${across(width, now)} ${ABOVE}V${height - BELOW}"/>`;
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.innerHTML = grid.join("") + below.join("") + line + content.join("");
+  }
+  function histogram(net, layer, counts, beyond) {
+    const side = net === "bn" ? -1 : 1; // above or below the line
+    const zero = ROW * (layer + 0.5) + side;
+    const outline = counts.flatMap((count, i) => {
+      const y = zero + (side * (ROW / 2 - 3) * Math.min(CAP, count)) / CAP;
+      return [i, i + 1].map((edge) => [within(edge / counts.length), y]);
+    });
+    const text = `${(100 * beyond).toFixed(0)} %`;
+    return (
+      path(`area bn-${net}`, [[within(0), zero], ...outline, [within(1), zero]]) +
+      write(half - 4, zero + 5 + 12 * side, text, "end", `bn-ink bn-${net}`)
+    );
+  }
+
+  function draw() {
+    const [rate, step] = [model.get("rate"), model.get("step")];
+    const done = steps[step] / steps.at(-1);
+    const texts = [rates[rate], `${steps[step]}, epoch ${(10 * done).toFixed(1)}`];
+    inputs.forEach((input, i) => {
+      input.value = [rate, step][i];
+      input.setAttribute("aria-valuetext", texts[i]);
+      input.nextSibling.textContent = texts[i];
+    });
+    const [bands, lines, said] = [[], [], []];
+    const rows = LAYERS.map((name, i) => write(0, ROW * (i + 0.5) - 10, name, "start"));
+    for (const value of [-8, -4, 0, 4, 8]) {
+      const x = within((value + 8) / 16);
+      rows.push(
+        `<path class="bn-grid" d="M${x} 0V${ROW * 4}"/>`,
+        write(x, ROW * 4 + 18, `${value}`.replace("-", "−")),
+      );
+    }
+    for (const net in NETS) {
+      const { train_acc, test_acc, counts, beyond } = data[net];
+      const [final, runs] = [train_acc.map(last), train_acc[rate]];
+      const [highest, lowest] = [Math.max, Math.min].map((f) => final.map((v, i) => byRate(f(...v), i)));
+      const [cx, cy] = byRate(median(final[rate]), rate);
+      bands.push(
+        path(`spread bn-${net}`, [...highest, ...lowest.reverse()]),
+        path(`curve bn-${net}`, final.map(median).map(byRate)),
+        `<circle class="bn-dot bn-${net}" cx="${cx}" cy="${cy}" r="5"/>`,
+      );
+      for (const run of runs) lines.push(path(`curve bn-thin bn-${net}`, run.map(byEpoch)));
+      const middle = runs[0].map((_, i) => median(runs.map((run) => run[i])));
+      lines.push(path(`curve bn-${net}`, middle.map(byEpoch)));
+      rows.push(...counts[rate][step].map((c, i) => histogram(net, i, c, beyond[rate][step][i])));
+      const [train, test] = [final[rate], last(test_acc[rate])].map((v) => median(v).toFixed(3));
+      said.push(`${NETS[net]} ${train} and ${test}`);
+    }
+    chart(band, full, BAND, rates, rate / (rates.length - 1), bands);
+    chart(curves, half, CURVES, [0, 5, 10], done, lines);
+    layers.setAttribute("viewBox", `0 0 ${half} ${ROW * 4 + BELOW}`);
+    layers.innerHTML = rows.join("");
+    const what = `At ${rates[rate]}, accuracy after ten epochs on training and on test images`;
+    el.querySelector("[aria-live]").textContent = `${what}: ${said.join("; ")}.`;
+  }
   const resize = new ResizeObserver(() => {
     full = band.clientWidth || full;
     half = curves.clientWidth || half;
