@@ -115,7 +115,7 @@ def agrees(figure, rate, step):
         assert (94 - float(dot.get_attribute("cy"))) / 82 == pytest.approx(
             ends[rate], abs=0.001
         )
-        percents = layers.locator(f".bn-ink.bn-{net}").all_inner_texts()
+        percents = layers.locator(f".bn-ink.bn-{net}").all_text_contents()
         shares = [beyond(net, lr, updates, layer) for layer in range(4)]
         assert [int(text.split()[0]) for text in percents] == pytest.approx(
             shares, abs=0.51

@@ -27,11 +27,13 @@ function render({ model, el }) {
     LEFT + ((width - LEFT - RIGHT) * (epoch - 1)) / Math.max(1, model.get("epochs") - 1);
   const level = (value) => HEIGHT - BELOW - (HEIGHT - ABOVE - BELOW) * value;
   for (const svg of svgs) {
-    svg.addEventListener("pointermove", (event) => {
+    const point = (event) => {
       const x = event.clientX - svg.getBoundingClientRect().left;
       const epoch = 1 + ((x - LEFT) * (model.get("epochs") - 1)) / (width - LEFT - RIGHT);
       choose(Math.max(1, Math.round(epoch)));
-    });
+    };
+    svg.addEventListener("pointermove", point);
+    svg.addEventListener("pointerdown", point);
   }
 
   function draw() {

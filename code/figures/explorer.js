@@ -31,7 +31,7 @@ function render({ model, el }) {
   el.innerHTML = `${drawing("Training accuracy after ten epochs, by learning rate", keys.join(""))}
     ${slider("learning rate", rates)}
     <div class="bn-panels">
-      ${drawing("At this rate, epoch by epoch")}${drawing("What enters the sigmoids, and share beyond ±4")}
+      ${drawing("At this rate, epoch by epoch")}${drawing("Inputs of the sigmoids; share beyond ±4")}
     </div>
     ${slider("updates", steps)}<p aria-live="polite"></p>
     <div class="bn-controls">Try this:
