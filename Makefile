@@ -65,6 +65,7 @@ execute: $(BIN)/.installed
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
+	$(BIN)/python measurements/depth.py
 	$(BIN)/python measurements/cover.py
 
 cover: $(BIN)/.installed
