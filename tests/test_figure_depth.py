@@ -195,10 +195,10 @@ def agrees(figure, net, layers, layer):
         assert side["mark"] == pytest.approx([marks[layer - 1], heights[layer - 1]])
 
 
-def rung(figure, layers, layer):
-    """The place of a layer in the drawing, from its upper left corner."""
+def rung(figure, layers, layer, height=0.5):
+    """A place in a layer, at `height` of its part of the ladder, in the drawing."""
     box = figure.locator("svg").bounding_box()
-    return {"x": box["width"] / 4, "y": 400 - 380 * (layer - 0.5) / layers}
+    return {"x": box["width"] / 4, "y": 400 - 380 * (layer - 1 + height) / layers}
 
 
 def test_in_random_states_it_shows_what_was_recorded(figure):
@@ -215,7 +215,8 @@ def test_in_random_states_it_shows_what_was_recorded(figure):
         if draw.random() < 0.5:
             at.fill(str(layer))
         else:
-            figure.locator("svg").hover(position=rung(figure, layers, layer))
+            where = rung(figure, layers, layer, draw.uniform(0.2, 0.8))
+            figure.locator("svg").hover(position=where)
         agrees(figure, net, layers, layer)
 
 

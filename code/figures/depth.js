@@ -1,4 +1,4 @@
-// Down the depth of a net: each rung is a layer, the input at the foot; variances left, gradients right.
+// Down the depth: each rung is a layer, the input at the foot; variances left, gradients right.
 
 const [BOTTOM, HEIGHT] = [400, 380];
 const ENDS = [16, 8]; // powers of ten around 1
@@ -6,7 +6,7 @@ const TRY = { plain: 50, residual: 50, "residual + batch norm": 100, "batch norm
 
 const power = (k) => `10${`${k}`.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
 const format = (v) => (v ? v.toPrecision(3).replace(/e\+?(.*)/, (_, k) => ` · ${power(k)}`) : "below 10⁻³⁰");
-const each = (list, html) => list.map(html).join("");
+const each = (list, f) => list.map(f).join("");
 
 function render({ model, el }) {
   const data = model.get("data");
@@ -23,7 +23,7 @@ function render({ model, el }) {
     <div class="bn-sides"><p aria-live="polite"></p><p aria-live="polite"></p></div>
     <svg role="img" aria-label="variances and gradients" class="bn-ladder"></svg>
     <div class="bn-controls">Try this: ${each(Object.keys(TRY), button)}</div>`;
-  const [deep, at, reading, up, down, svg] = el.querySelectorAll("[type=range], p, svg");
+  const [deep, at, text, up, down, svg] = el.querySelectorAll("[type=range], p, svg");
 
   const change = (...values) => {
     ["net", "depth", "layer"].forEach(
@@ -46,14 +46,12 @@ function render({ model, el }) {
     const layer = Math.min(model.get("layer"), depth);
     const reach = svg.clientWidth / 4 - 40;
     const y = (i) => (-HEIGHT * (i + 0.5)) / depth;
-    const shown = (name) => [data[name].variance.slice(0, depth), data[name].gradient[depth]];
+    const shown = (name, k) => (k ? data[name].gradient[depth] : data[name].variance.slice(0, depth));
     const panel = (end, k) => {
       const x = (v) => Math.max(-reach - 20, Math.min(reach + 20, (reach * Math.log10(v)) / end));
-      const values = shown(net)[k];
-      const line = (name) =>
-        `<path data-net="${name}" d="M${shown(name)
-          [k].map((v, i) => [x(v), y(i)])
-          .join("L")}"/>`;
+      const values = shown(net, k);
+      const points = (name) => shown(name, k).map((v, i) => [x(v), y(i)]);
+      const line = (name) => `<path data-net="${name}" d="M${points(name).join("L")}"/>`;
       const tick = (p) => `<path class="bn-line" d="M${p * reach} 0v-${HEIGHT}"/>
         <text x="${p * reach}" y="20">${p ? power(p * end) : 1}</text>`;
       return `<g transform="translate(${(2 * k - 1) * (reach + 56)})">
@@ -63,12 +61,12 @@ function render({ model, el }) {
         <circle cx="${x(values[layer - 1])}" cy="${y(layer - 1)}" r="5"/></g></g>`;
     };
     svg.innerHTML = `<g transform="translate(${2 * reach + 80} ${BOTTOM})">${ENDS.map(panel).join("")}
-      <path class="bn-line" d="M-999 ${y(layer - 1)}h1999"/><text y="${y(layer - 1) - 4}">${layer}</text></g>`;
+      <path class="bn-line" d="M-999 ${y(layer - 1)}H999"/><text y="${y(layer - 1) - 4}">${layer}</text></g>`;
     el.querySelector(`[value="${net}"]`).checked = true;
     [deep.value, deep.ariaValueText] = [depths.indexOf(depth), `${depth} layers`];
     [at.max, at.value] = [depth, layer];
-    const [variance, gradient] = shown(net).map((values) => format(values[layer - 1]));
-    reading.textContent = `layer ${layer} of ${depth}: variance ${variance}, gradient ${gradient}`;
+    const [variance, gradient] = [0, 1].map((k) => format(shown(net, k)[layer - 1]));
+    text.textContent = `layer ${layer} of ${depth}: variance ${variance}, gradient ${gradient}`;
     [up.textContent, down.textContent] = data[net].words[depth];
   }
   for (const name of ["net", "depth", "layer"]) model.on(`change:${name}`, draw);
