@@ -64,6 +64,7 @@ execute: $(BIN)/.installed
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
+	$(BIN)/python measurements/depth.py
 
 # JupyterLab itself is not pinned: the newest that fits what is.
 lab: $(BIN)/.installed

@@ -11,7 +11,8 @@ Each figure is a Python module with its class and a JavaScript module of the sam
 
 from figures.batch import Batch
 from figures.curves import Curves
+from figures.depth import Depth
 from figures.explorer import Explorer
 from figures.share import Share
 
-__all__ = ["Batch", "Curves", "Explorer", "Share"]
+__all__ = ["Batch", "Curves", "Depth", "Explorer", "Share"]
