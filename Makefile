@@ -63,6 +63,7 @@ execute: $(BIN)/.installed
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)
 
 measure: $(BIN)/.installed
+	$(BIN)/python measurements/brightness.py
 	$(BIN)/python measurements/lenet_rates.py
 	$(BIN)/python measurements/depth.py
 

@@ -13,6 +13,7 @@ from figures.batch import Batch
 from figures.curves import Curves
 from figures.depth import Depth
 from figures.explorer import Explorer
+from figures.mates import Mates
 from figures.share import Share
 
-__all__ = ["Batch", "Curves", "Depth", "Explorer", "Share"]
+__all__ = ["Batch", "Curves", "Depth", "Explorer", "Mates", "Share"]
