@@ -10,6 +10,7 @@ Each figure is a Python module with its class and a JavaScript module of the sam
 """
 
 from figures.batch import Batch
+from figures.quiz import Quiz
 from figures.share import Share
 
-__all__ = ["Batch", "Share"]
+__all__ = ["Batch", "Quiz", "Share"]
