@@ -14,6 +14,7 @@ from figures.curves import Curves
 from figures.depth import Depth
 from figures.explorer import Explorer
 from figures.mates import Mates
+from figures.quiz import Quiz
 from figures.share import Share
 
-__all__ = ["Batch", "Curves", "Depth", "Explorer", "Mates", "Share"]
+__all__ = ["Batch", "Curves", "Depth", "Explorer", "Mates", "Quiz", "Share"]

@@ -35,7 +35,7 @@ class Figure(anywidget.AnyWidget):
         }
 
     def picture(self):
-        """The figure in this state as an SVG string.
+        """The figure in this state as an SVG string, or as HTML if it is all text.
 
         Its elements have attributes for their looks, for viewers without the style
         sheet, and the sheet's classes, for the colours of the page.
