@@ -68,7 +68,7 @@ def truth():
 LIMITS = [(0, 0.6), (0, 1), (-2, 2)]  # of the charts
 READ = """e => ({
   words: e.querySelector(".bn-beside output").innerText,
-  charts: [...e.querySelectorAll(".bn-grid div")].map(box => ({
+  charts: [...e.querySelectorAll(".bn-charts div")].map(box => ({
     words: box.innerText,
     paths: Object.fromEntries([...box.querySelectorAll("path")].map(
       p => [p.className.baseVal, p.getAttribute("d")])),
@@ -223,7 +223,7 @@ def test_in_random_states_all_numbers_are_those_of_the_layer(figure):
         agrees(figure, **state)
 
 
-MARK = "e => e.querySelector('.bn-grid div:last-child .bn-mark').getAttribute('d')"
+MARK = "e => e.querySelector('.bn-charts div:last-child .bn-mark').getAttribute('d')"
 
 
 @pytest.mark.parametrize("mode", ["training", "prediction"])
@@ -304,7 +304,7 @@ def test_it_follows_changes_that_python_makes(figure):
         state[name] = changes[name];
         listeners[`change:${name}`]();
       }
-      return el.querySelector("output").textContent + el.querySelector(".bn-grid b").
+      return el.querySelector("output").textContent + el.querySelector(".bn-charts b").
         parentNode.textContent;
     }"""
     changes = {"size": 4, "momentum": 0.5, "seen": 3, "mode": "prediction"}

@@ -18,7 +18,7 @@ const PAGE = `<form method=dialog>
   <div class=bn-beside><div class=bn-strip><svg height=106></svg>
   ${Array.from({ length: 15 }, stranger).join("")}
   <i>0 = black</i><i>brightness</i><i>1 = white</i></div><output></output></div>
-  <div class=bn-grid></div>
+  <div class=bn-charts></div>
   <div class=bn-controls>${slider("momentum", "name=momentum min=-2 max=0 step=0.1")}
   ${slider("batch size", "name=size min=2 max=16")}${slider("batches seen", "name=seen max=60")}
   ${button("next batch")}</div>
@@ -39,7 +39,7 @@ function render({ model, el }) {
 
   el.classList.add("bn-figure");
   el.innerHTML = PAGE;
-  const [form, strip, result, grid] = ["form", "svg", "output", ".bn-grid"].map((s) => el.querySelector(s));
+  const [form, strip, result, grid] = ["form", "svg", "output", ".bn-charts"].map((s) => el.querySelector(s));
   form.oninput = ({ target }) => {
     const [v, i] = [Number(target.value), get("seen") * get("size") + [...form.moved].indexOf(target)];
     const momentum = Number((10 ** v).toPrecision(2));
