@@ -81,6 +81,8 @@ READ = """e => ({
   spoken: [...e.querySelectorAll("label [type=range]")].map(
     o => o.getAttribute("aria-valuetext")),
   mode: e.querySelector("[name=mode]:checked").value,
+  colours: ["dots", "run", "mark"].map(
+    kind => getComputedStyle(e.querySelector(`.bn-${kind}`)).stroke),
 })"""
 
 
@@ -95,8 +97,14 @@ def agrees(figure, size, momentum, seen, mode, moved):
     lines, dots, used = expected(size, momentum, seen, mode, moved)
     assert shown["mode"] == mode and f"in {mode} mode" in shown["words"]
     assert ("batch" if mode == "training" else "running") + " mean" in shown["words"]
+    dots_colour, line_colour, blue = shown["colours"]
+    assert (dots_colour == blue, line_colour == blue) == (
+        mode == "training",
+        mode == "prediction",
+    )
     output, mean, spread = numbers(shown["words"])
     assert output == pytest.approx(used[2], abs=0.00501)
+    assert ("+" in shown["words"]) == (used[2] >= 0)
     assert [mean, spread] == pytest.approx(used[:2], abs=0.000501)
     band = [100 * (used[0] + sign * used[1]) for sign in (-1, 1)]
     strip = [float(x.rstrip("%")) for x in shown["strip"]]
