@@ -11,5 +11,6 @@ Each figure is a Python module with its class and a JavaScript module of the sam
 
 from figures.batch import Batch
 from figures.share import Share
+from figures.steps import Steps
 
-__all__ = ["Batch", "Share"]
+__all__ = ["Batch", "Share", "Steps"]
