@@ -16,5 +16,6 @@ from figures.explorer import Explorer
 from figures.mates import Mates
 from figures.quiz import Quiz
 from figures.share import Share
+from figures.steps import Steps
 
-__all__ = ["Batch", "Curves", "Depth", "Explorer", "Mates", "Quiz", "Share"]
+__all__ = ["Batch", "Curves", "Depth", "Explorer", "Mates", "Quiz", "Share", "Steps"]
