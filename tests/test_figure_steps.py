@@ -102,7 +102,7 @@ def told(figure):
     """The lines of words and formulas."""
     return [
         re.sub(r"\s+", " ", line).strip()
-        for line in figure.locator(".bn-controls p").all_text_contents()
+        for line in figure.locator("[aria-live=polite] p").all_text_contents()
     ]
 
 
@@ -193,24 +193,20 @@ def test_in_random_states_all_numbers_are_those_of_autograd(figure):
 
 # The rows and edges that are lit: "0 to 2" is an edge forward, "2 to 0" one back.
 LIT = """figure => {
-  const colour = name => {
-    const probe = document.createElement("i");
-    probe.style.color = `var(${name})`;
-    figure.querySelector(".bn-steps").append(probe);
-    const value = getComputedStyle(probe).color;
-    probe.remove();
-    return value;
-  };
-  const blue = colour("--bn-out"), purple = colour("--bn-back"), lit = [];
-  figure.querySelectorAll(".bn-steps > div:not(.bn-controls)").forEach((row, r) => {
+  const probe = document.createElement("i");
+  probe.style.color = "var(--bn-back)";
+  figure.querySelector(".bn-steps").append(probe);
+  const purple = getComputedStyle(probe).color, lit = [];
+  probe.remove();
+  figure.querySelectorAll("[data-nodes]").forEach((row, r) => {
     if (row.classList.contains("bn-now")) lit.push(`row ${r}`);
-    for (const [part, above] of [["::before", 2], ["::after", 1]]) {
-      const { content, opacity, backgroundColor } = getComputedStyle(row, part);
-      if (content === "none" || Number(opacity) < 1) continue;
-      if (backgroundColor === blue) lit.push(`${r - above} to ${r}`);
-      if (backgroundColor === purple) lit.push(`${r} to ${r - above}`);
-    }
   });
+  for (const path of figure.querySelectorAll("[data-edge]")) {
+    const { stroke, opacity, strokeWidth } = getComputedStyle(path);
+    if (opacity !== "1" || strokeWidth !== "2px") continue;
+    const [a, b] = path.dataset.edge.split(" to ");
+    lit.push(stroke === purple ? `${b} to ${a}` : `${a} to ${b}`);
+  }
   return lit;
 }"""
 

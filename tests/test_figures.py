@@ -157,26 +157,33 @@ def test_nothing_in_it_moves_by_itself(browser, site, chapter, name):
 
 @pytest.mark.parametrize(("chapter", "name"), placed())
 def test_focus_is_visible(browser, site, chapter, name):
-    looks = """e => {
-      const s = getComputedStyle(e);
-      return [s.outlineStyle, s.outlineWidth, s.boxShadow, s.stroke, s.strokeWidth,
-              s.borderColor].join();
-    }"""
     with offline(browser, site, chapter, name) as figure:
-        figure.page.keyboard.press("Tab")  # focus is shown to those who use keys
+        page = figure.page
+        page.keyboard.press("Tab")  # focus is shown to those who use keys
+        seen = set()
         for control in figure.locator("input, button, a, [tabindex='0']").all():
-            if not control.is_enabled():
+            kind = control.evaluate("e => e.tagName + e.type + e.parentNode.className")
+            if kind in seen or not (control.is_enabled() and control.is_visible()):
                 continue
-            before = control.evaluate(looks)
+            seen.add(kind)
             control.focus()
-            assert control.evaluate(looks) != before
+            box = control.bounding_box()
+            clip = {
+                "x": box["x"] - 8,
+                "y": box["y"] - 8,
+                "width": box["width"] + 16,
+                "height": box["height"] + 16,
+            }
+            focused = page.screenshot(clip=clip, caret="hide")
+            control.blur()
+            assert page.screenshot(clip=clip, caret="hide") != focused, kind
 
 
 @pytest.mark.parametrize(("chapter", "name"), placed())
 def test_without_javascript_it_is_a_picture(browser, site, chapter, name):
     options = {"java_script_enabled": False}
     with offline(browser, site, chapter, name, **options) as figure:
-        picture = figure.locator("svg, .bn-question").first
+        picture = figure.locator("svg, .bn-question, .bn-quiz").first
         assert picture.bounding_box()["width"] > 100
         assert figure.locator(".bn-caption").is_visible()
         assert figure.locator("button, input").count() == 0
@@ -186,8 +193,8 @@ def test_without_javascript_it_is_a_picture(browser, site, chapter, name):
 def test_on_paper_it_is_a_picture(browser, site, chapter, name):
     with offline(browser, site, chapter, name) as figure:
         figure.page.emulate_media(media="print")
-        picture = figure.locator("svg, .bn-question").first
+        picture = figure.locator("svg, .bn-question, .bn-quiz").first
         assert picture.bounding_box()["width"] > 100
         assert figure.locator(".bn-caption").is_visible()
-        controls = figure.locator("button, input[type=range], input[type=number]")
+        controls = figure.locator("button, .bn-controls input")
         assert not any(control.is_visible() for control in controls.all())

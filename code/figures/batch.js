@@ -1,9 +1,8 @@
 // A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread from each
-// example to its image. Drag an example, or focus it and use the arrow keys.
+// example to its image. The examples are range inputs, one over the other, of which only the thumbs show.
 
-const [LOW, HIGH, TOP, BOTTOM, HEIGHT, MARGIN] = [-4, 20, 64, 196, 236, 22];
+const [LOW, HIGH, TOP, BOTTOM, MOST] = [-4, 20, 64, 196, 8]; // limits of x; heights in px; examples
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
-const STEPS = { ArrowRight: 0.1, ArrowUp: 0.1, ArrowLeft: -0.1, ArrowDown: -0.1, PageUp: 1, PageDown: -1 };
 
 // The same formula as code/bn.py, which a browser test holds it to.
 function normalize({ x, gamma, beta, eps }) {
@@ -28,6 +27,7 @@ const BUTTONS = {
 
 const minus = (text) => text.replace("-", "−");
 const format = (v) => minus(v > 0 && v < 0.01 ? v.toExponential(0) : v.toFixed(1));
+const share = (v) => (100 * (v - LOW)) / (HIGH - LOW); // of the width, in percent
 
 function render({ model, el }) {
   const state = () => Object.fromEntries(Object.keys(START).map((name) => [name, model.get(name)]));
@@ -35,116 +35,76 @@ function render({ model, el }) {
     for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
+  const example = (_, i) =>
+    `<input type="range" min="${LOW}" max="${HIGH}" step="0.1" aria-label="example ${i + 1}">`;
   const slider = (label, min, max, step) =>
     `<label>${label}<input type="range" min="${min}" max="${max}" step="${step}"><output></output></label>`;
   const buttons = Object.keys(BUTTONS).map((text) => `<button type="button">${text}</button>`);
   el.classList.add("bn-figure");
-  el.innerHTML = `<svg role="group" aria-label="A batch and the normalized batch">
-      <rect class="bn-band" y="${TOP - 20}" height="40"/><g aria-hidden="true"></g><g></g>
-      <path class="bn-fulcrum"/><text class="bn-words" y="22"></text><g></g>
-    </svg>
+  el.innerHTML = `<div class="bn-beads bn-batch"><svg height="230" aria-hidden="true"></svg>
+      ${Array.from({ length: MOST }, example).join("")}</div>
     <div class="bn-controls">${slider("γ", 0, 8, 0.1)}${slider("β", -4, 16, 0.1)}${slider("ε", -5, 3, 0.5)}</div>
     <div class="bn-controls">Try this: ${buttons.slice(0, 4).join("")}</div>
     <div class="bn-controls">Examples: ${buttons.slice(4).join("")}</div>
     <div class="bn-scroll" tabindex="0" role="region" aria-label="the numbers"><table></table></div>`;
-  const [svg, spread, fulcrum, words, table] = ["svg", "rect", "path", "text", "table"].map((s) =>
-    el.querySelector(s),
-  );
-  const [back, threads, points] = svg.querySelectorAll("g");
-  const sliders = el.querySelectorAll("input");
+  const beads = el.querySelectorAll(".bn-beads input");
+  beads.forEach((bead, i) => {
+    bead.oninput = () => change({ x: model.get("x").with(i, Number(bead.value)) });
+  });
+  const sliders = el.querySelectorAll("label input");
   ["gamma", "beta", "eps"].forEach((name, i) => {
     const set = (v) => change({ [name]: name === "eps" ? 10 ** v : v }); // the slider of eps is its logarithm
-    sliders[i].addEventListener("input", () => set(Number(sliders[i].value)));
+    sliders[i].oninput = () => set(Number(sliders[i].value));
   });
   for (const button of el.querySelectorAll("button")) {
-    button.addEventListener("click", () => change(BUTTONS[button.textContent](state())));
+    button.onclick = () => change(BUTTONS[button.textContent](state()));
   }
+  el.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has keys of its own
 
-  let width = 640;
-  const place = (v) => MARGIN + ((width - 2 * MARGIN) * (v - LOW)) / (HIGH - LOW);
-  const move = (i, v) =>
-    change({ x: model.get("x").with(i, Math.min(HIGH, Math.max(LOW, Math.round(v * 10) / 10))) });
-  function point(i) {
-    points.insertAdjacentHTML(
-      "beforeend",
-      `<circle class="bn-in" r="10" cy="${TOP}" tabindex="0" role="slider" aria-label="example ${i + 1}"
-        aria-valuemin="${LOW}" aria-valuemax="${HIGH}"/>`,
-    );
-    const node = points.lastChild;
-    node.addEventListener("keydown", (event) => {
-      if (event.key in STEPS) move(i, model.get("x")[i] + STEPS[event.key]);
-      else if (event.key === "Home") move(i, LOW);
-      else if (event.key === "End") move(i, HIGH);
-      else return;
-      event.preventDefault();
-      event.stopPropagation(); // a notebook has keys of its own
-    });
-    node.addEventListener("pointerdown", (event) => {
-      node.setPointerCapture(event.pointerId);
-      node.focus();
-    });
-    node.addEventListener("pointermove", (event) => {
-      if (!node.hasPointerCapture(event.pointerId)) return;
-      const px = event.clientX - svg.getBoundingClientRect().left;
-      move(i, LOW + ((px - MARGIN) / (width - 2 * MARGIN)) * (HIGH - LOW));
-    });
-  }
-
-  function drawLines() {
-    const ticks = [0, 5, 10, 15, 20].map(place);
-    svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-    const line = (name, y) => `<text class="bn-name" x="4" y="${y + 5}">${name}</text>
-      <path class="bn-line" d="M${MARGIN} ${y}H${width - MARGIN}${ticks.map((x) => `M${x} ${y - 4}v8`).join("")}"/>`;
-    const numbers = ticks.map(
-      (x, i) => `<text x="${x}" y="${BOTTOM + 26}" text-anchor="middle">${5 * i}</text>`,
-    );
-    back.innerHTML = line("x", TOP) + line("y", BOTTOM) + numbers.join("");
-  }
   function draw() {
     const now = state();
     const { x } = now;
     const { mean, variance, xHat, y } = normalize(now);
     const sigma = Math.sqrt(variance);
-    spread.setAttribute("x", place(mean - sigma));
-    spread.setAttribute("width", place(mean + sigma) - place(mean - sigma));
-    fulcrum.setAttribute("d", `M${place(mean)} ${TOP + 14}l9 16h-18z`);
-    words.textContent = `mean ${mean.toFixed(1)}, spread ${sigma.toFixed(1)}`;
-    words.setAttribute("x", Math.min(width - 78, Math.max(78, place(mean))));
-
-    while (points.children.length > x.length) points.lastChild.remove();
-    while (points.children.length < x.length) point(points.children.length);
-    x.forEach((v, i) => {
-      points.children[i].setAttribute("cx", place(v));
-      points.children[i].setAttribute("aria-valuenow", v);
-      points.children[i].setAttribute("aria-valuetext", `${v.toFixed(1)}, normalized ${y[i].toFixed(2)}`);
+    const ticks = [0, 5, 10, 15, 20];
+    const across = (from, to, top, bottom) =>
+      `<line class="bn-line" x1="${from}%" x2="${to}%" y1="${top}" y2="${bottom}"/>`;
+    const line = (name, y) => `<text class="bn-name" x="-20" y="${y + 5}">${name}</text>
+      ${across(0, 100, y, y)}${ticks.map((v) => across(share(v), share(v), y - 4, y + 4)).join("")}`;
+    const number = (v) => `<text x="${share(v)}%" y="${BOTTOM + 26}" text-anchor="middle">${v}</text>`;
+    const thread = (
+      v,
+      i,
+    ) => `<line class="bn-thread" x1="${share(v)}%" y1="${TOP}" x2="${share(y[i])}%" y2="${BOTTOM}"/>
+      <circle class="bn-out" r="7" cx="${share(y[i])}%" cy="${BOTTOM}"/>`;
+    const band = [share(mean - sigma), share(mean + sigma)];
+    el.querySelector("svg").innerHTML = `
+      <rect class="bn-band" y="${TOP - 20}" height="40" x="${band[0]}%" width="${band[1] - band[0]}%"/>
+      ${line("x", TOP)}${line("y", BOTTOM)}${ticks.map(number).join("")}${x.map(thread).join("")}
+      <svg x="${share(mean)}%"><path class="bn-fulcrum" d="M0 ${TOP + 14}l9 16h-18z"/></svg>
+      <text class="bn-words" x="${Math.min(88, Math.max(12, share(mean)))}%" y="22">
+        mean ${mean.toFixed(1)}, spread ${sigma.toFixed(1)}</text>`;
+    beads.forEach((bead, i) => {
+      bead.hidden = i >= x.length;
+      if (bead.hidden) return;
+      bead.value = x[i];
+      bead.ariaValueText = `${x[i].toFixed(1)}, normalized ${y[i].toFixed(2)}`;
     });
-    const thread = (v, i) => `<path class="bn-thread" d="M${place(v)} ${TOP}L${place(y[i])} ${BOTTOM}"/>
-      <circle class="bn-out" r="7" cx="${place(y[i])}" cy="${BOTTOM}"/>`;
-    threads.innerHTML = x.map(thread).join("");
     [now.gamma, now.beta, Math.log10(now.eps)].forEach((v, i) => {
       sliders[i].value = v;
       sliders[i].nextSibling.textContent = format(i < 2 ? v : now.eps);
     });
     const [more, fewer] = [...el.querySelectorAll("button")].slice(4);
-    more.disabled = x.length >= 8;
+    more.disabled = x.length >= MOST;
     fewer.disabled = x.length <= 1;
     const row = (name, values, digits) => {
       const cells = values.map((v) => `<td>${minus((Math.abs(v) < 0.005 ? 0 : v).toFixed(digits))}</td>`);
       return `<tr><th scope="row">${name}</th>${cells.join("")}</tr>`;
     };
-    table.innerHTML = row("x", x, 1) + row("x̂", xHat, 2) + row("y", y, 2);
+    el.querySelector("table").innerHTML = row("x", x, 1) + row("x̂", xHat, 2) + row("y", y, 2);
   }
-
   for (const name in START) model.on(`change:${name}`, draw);
-  const resize = new ResizeObserver(([entry]) => {
-    width = Math.max(280, Math.round(entry.contentRect.width));
-    drawLines();
-    draw();
-  });
-  resize.observe(el);
-  drawLines();
   draw();
-  return () => resize.disconnect();
 }
 
 export default { render };

@@ -21,7 +21,7 @@ function render({ model, el }) {
     model.set("epoch", epoch);
     model.save_changes();
   };
-  slider.addEventListener("input", () => choose(Number(slider.value)));
+  slider.oninput = () => choose(Number(slider.value));
   let width = 320;
   const place = (epoch) =>
     LEFT + ((width - LEFT - RIGHT) * (epoch - 1)) / Math.max(1, model.get("epochs") - 1);
@@ -32,8 +32,8 @@ function render({ model, el }) {
       const epoch = 1 + ((x - LEFT) * (model.get("epochs") - 1)) / (width - LEFT - RIGHT);
       choose(Math.max(1, Math.round(epoch)));
     };
-    svg.addEventListener("pointermove", point);
-    svg.addEventListener("pointerdown", point);
+    svg.onpointermove = point;
+    svg.onpointerdown = point;
   }
 
   function draw() {

@@ -12,8 +12,6 @@ const TRIES = {
 const [BAND, CURVES, ROW, CAP] = [120, 250, 56, 350]; // px; a histogram is cut at CAP per thousand
 const [LEFT, RIGHT, ABOVE, BELOW] = [34, 12, 12, 26]; // margins, px
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const last = (runs) => runs.map((run) => run.at(-1));
 const path = (kind, points) =>
   `<path class="bn-${kind}" d="M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L")}"/>`;
 const write = (x, y, text, anchor = "middle", kind = "") =>
@@ -46,18 +44,17 @@ function render({ model, el }) {
   };
   for (const button of el.querySelectorAll("button")) {
     const [rate, step] = TRIES[button.textContent];
-    button.addEventListener("click", () => change({ rate, step }));
+    button.onclick = () => change({ rate, step });
   }
   const inputs = el.querySelectorAll("input");
   ["rate", "step"].forEach((name, i) => {
-    inputs[i].addEventListener("input", () => change({ [name]: Number(inputs[i].value) }));
+    inputs[i].oninput = () => change({ [name]: Number(inputs[i].value) });
     model.on(`change:${name}`, draw);
   });
-  band.addEventListener("pointerdown", (event) => {
+  band.onpointerdown = (event) => {
     const share = (event.clientX - band.getBoundingClientRect().left - LEFT) / (full - LEFT - RIGHT);
-    const rate = Math.round(share * (rates.length - 1));
-    change({ rate: Math.max(0, Math.min(rates.length - 1, rate)) });
-  });
+    change({ rate: Math.max(0, Math.round(share * (rates.length - 1))) });
+  };
 
   let [full, half] = [660, 320]; // widths
   const across = (width, share) => LEFT + (width - LEFT - RIGHT) * share;
@@ -109,21 +106,19 @@ function render({ model, el }) {
       );
     }
     for (const net in NETS) {
-      const { train_acc, test_acc, counts, beyond } = data[net];
-      const [final, runs] = [train_acc.map(last), train_acc[rate]];
-      const [highest, lowest] = [Math.max, Math.min].map((f) => final.map((v, i) => byRate(f(...v), i)));
-      const [cx, cy] = byRate(median(final[rate]), rate);
+      const { train_acc, median, test_acc, counts, beyond } = data[net];
+      const ends = (f) => train_acc.map((runs, i) => byRate(f(...runs.map((run) => run.at(-1))), i));
+      const final = median.map((run) => run.at(-1));
+      const [cx, cy] = byRate(final[rate], rate);
       bands.push(
-        path(`spread bn-${net}`, [...highest, ...lowest.reverse()]),
-        path(`curve bn-${net}`, final.map(median).map(byRate)),
+        path(`spread bn-${net}`, [...ends(Math.max), ...ends(Math.min).reverse()]),
+        path(`curve bn-${net}`, final.map(byRate)),
         `<circle class="bn-dot bn-${net}" cx="${cx}" cy="${cy}" r="5"/>`,
       );
-      for (const run of runs) lines.push(path(`curve bn-thin bn-${net}`, run.map(byEpoch)));
-      const middle = runs[0].map((_, i) => median(runs.map((run) => run[i])));
-      lines.push(path(`curve bn-${net}`, middle.map(byEpoch)));
+      for (const run of train_acc[rate]) lines.push(path(`curve bn-thin bn-${net}`, run.map(byEpoch)));
+      lines.push(path(`curve bn-${net}`, median[rate].map(byEpoch)));
       rows.push(...counts[rate][step].map((c, i) => histogram(net, i, c, beyond[rate][step][i])));
-      const [train, test] = [final[rate], last(test_acc[rate])].map((v) => median(v).toFixed(3));
-      said.push(`${NETS[net]} ${train} and ${test}`);
+      said.push(`${NETS[net]} ${final[rate].toFixed(3)} and ${test_acc[rate].toFixed(3)}`);
     }
     chart(band, full, BAND, rates, rate / (rates.length - 1), bands);
     chart(curves, half, CURVES, [0, 5, 10], done, lines);

@@ -63,9 +63,19 @@ def condense(runs):
         histograms = [
             [seeds[0]["pre_activations"][step] for step in steps] for seeds in grid
         ]
+        accuracy = [[run["train_acc"] for run in seeds] for seeds in grid]
         data[net] = {
-            "train_acc": [[run["train_acc"] for run in seeds] for seeds in grid],
-            "test_acc": [[run[test] for run in seeds] for seeds in grid],
+            "train_acc": accuracy,
+            "median": [
+                [
+                    round(statistics.median(epoch), 4)
+                    for epoch in zip(*seeds, strict=True)
+                ]
+                for seeds in accuracy
+            ],
+            "test_acc": [
+                statistics.median(run[test][-1] for run in seeds) for seeds in grid
+            ],
             "counts": _map_layers(_per_thousand, histograms),
             "beyond": _map_layers(_beyond, histograms),
         }
@@ -97,8 +107,7 @@ def _picture(data, rate):
     for epoch in (1, 10):
         parts.append(f'<text x="{60 * epoch + 26}" y="240">{epoch}</text>')
     for net, color in NETS.items():
-        runs = data[net]["train_acc"][rate]
-        middle = [statistics.median(values) for values in zip(*runs, strict=True)]
+        runs, middle = data[net]["train_acc"][rate], data[net]["median"][rate]
         for run, width in [*((run, 1) for run in runs), (middle, 3)]:
             points = [f"{90 + 60 * i} {220 - 200 * v:.1f}" for i, v in enumerate(run)]
             looks = f'fill="none" stroke="{color}" style="stroke-width:{width}px"'

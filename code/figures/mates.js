@@ -15,7 +15,7 @@ const button = (name) => `<button type=button name="${name}">${name}</button>`;
 const stranger = (_, j) => `<input type=range name=moved max=1 step=0.01 aria-label="stranger ${j + 1}">`;
 const PAGE = `<form method=dialog>
   <fieldset class=bn-controls><legend>Mode:</legend>${radio("training")}${radio("prediction")}</fieldset>
-  <div class=bn-beside><div class=bn-strip><svg height=106></svg>
+  <div class=bn-beside><div class="bn-beads bn-strip"><svg height=106></svg>
   ${Array.from({ length: 15 }, stranger).join("")}
   <i>0 = black</i><i>brightness</i><i>1 = white</i></div><output></output></div>
   <div class=bn-charts></div>

@@ -74,18 +74,17 @@ function render({ model, el }) {
   const all = (selector) => [...el.querySelectorAll(selector)];
   const nodes = all("rect");
   nodes.forEach((node, i) => {
-    node.addEventListener("pointerenter", () => change("cell", cells[i]));
-    node.addEventListener("pointerdown", () => change("cell", cells[i]));
+    node.onpointerenter = () => change("cell", cells[i]);
+    node.onpointerdown = () => change("cell", cells[i]);
   });
-  for (const radio of all("[type=radio]"))
-    radio.addEventListener("change", () => change("kind", radio.value));
+  for (const radio of all("[type=radio]")) radio.onchange = () => change("kind", radio.value);
   // Four inputs for the four entries of a trait, which are shown plus `base`.
   const bind = (trait, base, inputs) => {
     inputs.forEach((input, axis) => {
-      input.addEventListener("input", () => {
+      input.oninput = () => {
         const value = Math.round(Number(input.value));
         if (value >= 1) change(trait, model.get(trait).with(axis, value - base)); // less: nothing typed yet
-      });
+      };
     });
     return () => {
       for (const [axis, input] of inputs.entries()) {

@@ -1,112 +1,134 @@
-// The steps of the computation: a graph of batch norm on four examples. Values go down in blue,
-// gradients come up in purple. The formulas shown are those computed.
+// The steps of the computation: the graph of batch norm on four examples. Values go down in blue,
+// gradients of a loss L come up in purple, and beside the graph stand the formulas of the step.
 
 const START = { x: [1, 7, 9, 15], dy: [1, 0, 0, 0], gamma: 2, beta: -1, eps: 1e-5, step: 1 };
 const TRAITS = { x: "x", "dL/dy": "dy", γ: "gamma", β: "beta" };
-const ROWS = ["x", "μ", "c", "σ²", "x̂", "γ β", "y"];
-const EACH = [0, 1, 2, 3];
+const ROWS = [["x"], ["μ"], ["c"], ["σ²"], ["x̂"], ["γ", "β"], ["y"]];
+const PLACES = [[1.5], [0.5, 2.5], [0, 1, 2, 3]]; // of one, of two and of four nodes
+const EDGES = ["0 to 1", "0 to 2", "1 to 2", "2 to 3", "2 to 4", "3 to 4", "4 to 6", "5 to 6"];
 
-// Words and formulas of each step. A formula without Σ is for each example.
-const STEPS = `Four examples.
-Their mean: here the examples meet.|Σ(x) / 4 = μ
-All four get it back: c is x, centred.|x − μ = c
-The mean of c²: they meet again.|Σ(c²) / 4 = σ²
-All four get it back.|c / √(σ²+ε) = x̂
-Scale and shift, the same for all four.|x̂ · γ + β = y
-Now back. Purple: how the loss L changes with a number; given for y.
-γ and β served all four: sums.|Σ(dL/dy · x̂) = dL/dγ|Σ(dL/dy) = dL/dβ
-Back through the scale.|dL/dy · γ = dL/dx̂
-σ² served all four: a sum.|−Σ(dL/dx̂ · x̂) / 2 / (σ²+ε) = dL/dσ²
-Two paths: ① direct, ② by σ².|dL/dx̂ / √(σ²+ε) = ①|c/2 · dL/dσ² = ②|① + ② = dL/dc
-μ served all four: a sum. By σ² comes 0, as c sums to 0.|−Σ(①) − Σ(②) = dL/dμ|dL/dμ / 4 = ③
-Three paths. ④ Shifting x changes no y, ⑤ nor does stretching, but for ε.|① + ② + ③ = dL/dx|Σ(dL/dx) = ④|Σ(dL/dx · x̂) = ⑤`;
+const sum = (values) => values.reduce((total, v) => total + v, 0);
+const product = (a, b) => a.map((v, i) => v * b[i]);
 
-// A child of `parent`; what is in an <svg> is of the SVG namespace.
-function add(parent, tag, attributes = {}, text = "") {
-  const space = tag === "svg" ? "http://www.w3.org/2000/svg" : parent.namespaceURI;
-  const node = document.createElementNS(space, tag);
-  for (const name in attributes) node.setAttribute(name, attributes[name]);
-  node.textContent = text;
-  parent.append(node);
-  return node;
+// All values and gradients by their symbols. ① to ③ are the three paths from the loss to x.
+function compute({ x, dy, gamma, beta, eps }) {
+  const d = { x, "dL/dy": dy, γ: [gamma], β: [beta] };
+  d.μ = [sum(x) / 4];
+  d.c = x.map((v) => v - d.μ[0]);
+  d["σ²"] = [sum(product(d.c, d.c)) / 4];
+  const sigma = Math.sqrt(d["σ²"][0] + eps);
+  d.x̂ = d.c.map((v) => v / sigma);
+  d.y = d.x̂.map((v) => gamma * v + beta);
+  d["dL/dγ"] = [sum(product(dy, d.x̂))];
+  d["dL/dβ"] = [sum(dy)];
+  d["dL/dx̂"] = dy.map((v) => v * gamma);
+  d["dL/dσ²"] = [-sum(product(d["dL/dx̂"], d.x̂)) / 2 / sigma ** 2];
+  d["①"] = d["dL/dx̂"].map((v) => v / sigma);
+  d["②"] = d.c.map((v) => (v / 2) * d["dL/dσ²"][0]);
+  d["dL/dc"] = d["①"].map((v, i) => v + d["②"][i]);
+  d["dL/dμ"] = [-sum(d["①"]) - sum(d["②"])];
+  d["③"] = [d["dL/dμ"][0] / 4];
+  d["dL/dx"] = d["dL/dc"].map((v) => v + d["③"][0]);
+  d["④"] = [sum(d["dL/dx"])];
+  d["⑤"] = [sum(product(d["dL/dx"], d.x̂))];
+  return d;
 }
 
-// A formula with `show(symbol, i)` for symbols.
+// A formula with numbers, as `show(symbol, i)` gives them, for its symbols.
 function fill(text, show, i) {
-  const sum = (_, term) => `(${EACH.map((k) => fill(term, show, k)).join(" + ")})`;
-  text = text.replace(/Σ\((.*?)\)/g, sum).replace(/(dL.d)?(σ²|x̂|[xμcγβy①-⑤])/g, (k) => show(k, i));
+  const terms = (_, term) => `(${[0, 1, 2, 3].map((k) => fill(term, show, k)).join(" + ")})`;
+  text = text
+    .replace(/Σ\((.*?)\)/g, terms)
+    .replace(/(dL.d)?(σ²|x̂|[xμcγβy①-⑤])/g, (symbol) => show(symbol, i));
   return text.replace(/([·−] )(−[\d.]+)|^(−.*)(?=²)/g, "$1($2$3)").replaceAll("+ −", "− ");
 }
 
-// The value of a formula of numbers.
-function value(text) {
-  const inner = (_, root, u) => value(u) ** (root ? 0.5 : 1);
-  while (text.includes("(")) text = text.replace(/(√?)\(([^()]*)\)/, inner);
-  const [, a, sign, b] = text.match(/(.*)([+−])(.*)/) ?? text.match(/(.*)([·/])(.*)/) ?? [];
-  if (!sign) return parseFloat(text) ** (/²/.test(text) ? 2 : 1) || 0;
-  const [u, v] = [value(a), value(b)];
-  return { "+": u + v, "−": u - v, "·": u * v, "/": u / v }[sign];
-}
-
 function render({ model, el }) {
-  const [d, shows] = [{}, []];
-  const at = (symbol, i) => d[symbol][i] ?? d[symbol][0];
-  const show = (symbol, i) => {
-    const digits = Math.abs(at(symbol, i)) > 999 ? 0 : /[d①-⑤]/.test(symbol) ? 3 : 2;
-    return (+at(symbol, i).toFixed(digits) + 0).toFixed(digits).replace("-", "−");
+  const nodes = ROWS.map((symbols) => (/[μσγ]/.test(symbols[0]) ? PLACES[symbols.length - 1] : PLACES[2]));
+  const node = (name, i) => {
+    const own = `aria-label="${name} ${i + 1}"`;
+    return name in TRAITS
+      ? `<input type="number" step="any" ${own}>`
+      : `<output aria-live="off" ${own}></output>`;
   };
+  const row = (symbols, r) => {
+    const pair = (k) => {
+      const [symbol, i] = symbols.length > 1 ? [symbols[k], 0] : [symbols[0], k];
+      return `<span>${node(symbol, i)}${node(`dL/d${symbol}`, i)}</span>`;
+    };
+    return `<div data-nodes="${nodes[r].length}">${symbols.join(" ")}${nodes[r].map((_, k) => pair(k)).join("")}</div>`;
+  };
+  const edge = (name) => {
+    const [a, b] = name.split(" to ").map(Number);
+    const lines = nodes[a].flatMap((from) =>
+      nodes[b]
+        .filter((to) => from === to || nodes[a].length !== nodes[b].length)
+        .map((to) => {
+          const [x1, x2, y1, y2] = [74 + 76 * from, 74 + 76 * to, 64 * a + 38, 64 * b];
+          return `M${x1} ${y1}C${x1} ${y2} ${x2} ${y1} ${x2} ${y2}`;
+        }),
+    );
+    return `<path data-edge="${name}" d="${lines.join("")}"/>`;
+  };
+  el.classList.add("bn-figure", "bn-steps");
+  el.innerHTML = `<svg class="bn-edges" aria-hidden="true">${EDGES.map(edge).join("")}</svg>
+    ${ROWS.map(row).join("")}
+    <div class="bn-controls">
+      <button type="button">← back</button><button type="button">next →</button><button type="button">reset</button>
+      <input type="range" max="12" aria-label="step"><div aria-live="polite"></div>
+    </div>`;
   const change = (values) => {
     for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
-  el.classList.add("bn-figure", "bn-steps");
-  ROWS.forEach((symbols, r) => {
-    const row = add(el, "div", {}, symbols);
-    shows.push((step) => {
-      row.className = step < Math.min(5, r) ? "" : step < 12 - r ? "bn-done" : "bn-back";
-      row.classList.toggle("bn-now", [Math.min(5, r), 12 - r].includes(step));
-    });
-    for (const symbol of symbols.split(" "))
-      for (const i of /[μσγβ]/.test(symbol) ? [0] : EACH) {
-        const node = add(row, "span");
-        for (const name of [symbol, `dL/d${symbol}`]) {
-          const trait = TRAITS[name];
-          const own = { type: "number", step: "any", "aria-live": "off", "aria-label": `${name} ${i + 1}` };
-          const field = add(node, trait ? "input" : "output", own);
-          shows.push(() => (field.value = trait ? at(name, i) : show(name, i)));
-          field.addEventListener("change", () => {
-            const all = d[name].with(i, Number(field.value));
-            change({ [trait]: all.length > 1 ? all : all[0] });
-          });
-        }
-      }
-  });
-  const side = add(el, "div", { class: "bn-controls" });
-  const button = (text, action) => add(side, "button", {}, text).addEventListener("click", action);
+  for (const field of el.querySelectorAll("[type=number]")) {
+    field.onchange = () => {
+      const [name, i] = field.ariaLabel.split(" ");
+      const old = model.get(TRAITS[name]);
+      const value = Number(field.value);
+      change({ [TRAITS[name]]: Array.isArray(old) ? old.with(i - 1, value) : value });
+    };
+  }
+  const range = el.querySelector("[type=range]");
   const go = () => change({ step: Number(range.value) });
-  button("← back", () => go(range.stepDown()));
-  button("next →", () => go(range.stepUp()));
-  button("reset", () => change(START));
-  const range = add(side, "input", { type: "range", max: 12, "aria-label": "step" });
-  range.addEventListener("input", go);
-  const told = add(side, "div", { "aria-live": "polite" });
+  range.oninput = go;
+  const [back, next, reset] = el.querySelectorAll("button");
+  back.onclick = () => go(range.stepDown());
+  next.onclick = () => go(range.stepUp());
+  reset.onclick = () => change(START);
 
   function draw() {
-    const step = model.get("step");
-    for (const symbol in TRAITS) d[symbol] = [model.get(TRAITS[symbol])].flat();
-    told.replaceChildren();
-    STEPS.split("\n").forEach((text, k) => {
-      for (const line of text.split("|")) {
-        const [left, result] = line.split(" = ");
-        const examples = !result ? [] : /Σ/.test(left) ? [0] : EACH;
-        d[result] = examples.map((i) => value(fill(left, at, i).replace("ε", model.get("eps"))));
-        if (k === step)
-          for (const words of [line, ...examples.map((i) => fill(line, show, i))])
-            told.innerHTML += `<p><b>${words.replaceAll(examples[1] ? " " : "\n", "</b> <b>")}</b></p>`;
-      }
-    });
+    const state = Object.fromEntries(Object.keys(START).map((name) => [name, model.get(name)]));
+    const { step } = state;
+    const values = compute(state);
+    const show = (symbol, i) => {
+      const v = values[symbol][i] ?? values[symbol][0];
+      const digits = Math.abs(v) > 999 ? 0 : /[d①-⑤]/.test(symbol) ? 3 : 2;
+      return (Number(v.toFixed(digits)) + 0).toFixed(digits).replace("-", "−");
+    };
+    // What is reached at one step on the way forward and at another on the way back.
+    const mark = (node, forward, backward) => {
+      node.classList.toggle("bn-done", step >= forward);
+      node.classList.toggle("bn-back", step >= backward);
+      node.classList.toggle("bn-now", step === forward || step === backward);
+    };
+    el.querySelectorAll("[data-nodes]").forEach((node, r) => mark(node, Math.min(5, r), 12 - r));
+    for (const node of el.querySelectorAll("[data-edge]")) {
+      const [a, b] = node.dataset.edge.split(" to ");
+      mark(node, Math.min(5, b), 12 - a);
+    }
+    for (const field of el.querySelectorAll("span > *")) {
+      const [name, i] = field.ariaLabel.split(" ");
+      field.value = name in TRAITS ? values[name][i - 1] : show(name, i - 1);
+    }
     range.value = step;
-    shows.forEach((f) => f(step));
+    const [words, ...formulas] = model.get("told")[step];
+    const cells = (text) => `<p><b>${text.replaceAll(" ", "</b> <b>")}</b></p>`;
+    const lines = formulas.map((formula) => {
+      if (formula.includes("Σ")) return `<p>${formula}</p><p>${fill(formula, show, 0)}</p>`;
+      return [formula, ...[0, 1, 2, 3].map((i) => fill(formula, show, i))].map(cells).join("");
+    });
+    el.querySelector("[aria-live=polite]").innerHTML = `<p>${words}</p>${lines.join("")}`;
   }
   for (const name in START) model.on(`change:${name}`, draw);
   draw();

@@ -19,6 +19,45 @@ ROWS = [
 ]
 EDGES = [(0, 1), (0, 2), (1, 2), (2, 3), (2, 4), (3, 4), (4, 6), (5, 6)]
 
+# What is told at each step: words, and formulas. One without Σ is for each example.
+TOLD = [
+    ["Four examples."],
+    ["Their mean: here the examples meet.", "Σ(x) / 4 = μ"],
+    ["All four get it back: c is x, centred.", "x − μ = c"],
+    ["The mean of c²: they meet again.", "Σ(c²) / 4 = σ²"],
+    ["All four get it back.", "c / √(σ²+ε) = x̂"],
+    ["Scale and shift, the same for all four.", "x̂ · γ + β = y"],
+    ["Now back. Purple says how the loss L changes with a number; for y it is given."],
+    [
+        "γ and β served all four examples, so their gradients are sums.",
+        "Σ(dL/dy · x̂) = dL/dγ",
+        "Σ(dL/dy) = dL/dβ",
+    ],
+    ["Back through the scale.", "dL/dy · γ = dL/dx̂"],
+    [
+        "σ² served all four examples: a sum.",
+        "−Σ(dL/dx̂ · x̂) / 2 / (σ²+ε) = dL/dσ²",
+    ],
+    [
+        "Two paths lead to c: ① the direct one and ② the one through σ².",
+        "dL/dx̂ / √(σ²+ε) = ①",
+        "c/2 · dL/dσ² = ②",
+        "① + ② = dL/dc",
+    ],
+    [
+        "μ served all four examples: a sum. Through σ² comes nothing, as c sums to 0.",
+        "−Σ(①) − Σ(②) = dL/dμ",
+        "dL/dμ / 4 = ③",
+    ],
+    [
+        "The three paths add up. Shifting all x changes no y, so ④ is 0; stretching "
+        "them changes y only through ε, so ⑤ is next to 0.",
+        "① + ② + ③ = dL/dx",
+        "Σ(dL/dx) = ④",
+        "Σ(dL/dx · x̂) = ⑤",
+    ],
+]
+
 
 class Steps(Figure):
     """The graph of batch norm on four examples of one feature, step by step.
@@ -46,6 +85,11 @@ class Steps(Figure):
     beta = traitlets.Float(-1.0).tag(sync=True)
     eps = traitlets.Float(1e-5).tag(sync=True)
     step = traitlets.Int(1, min=0, max=12).tag(sync=True)
+    told = traitlets.List(default_value=TOLD, read_only=True).tag(sync=True)
+
+    def __repr__(self):
+        state = {k: v for k, v in self.state().items() if k != "told"}
+        return f"Steps({', '.join(f'{k}={v!r}' for k, v in state.items())})"
 
     def picture(self):
         return _picture(self.x, self.gamma, self.beta, self.eps)
