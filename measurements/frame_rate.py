@@ -23,24 +23,23 @@ from install_browser import find_chromium
 from records import stamp, write_record
 
 MOVES = 120
-# What is moved in each figure: a point that is dragged, or a slider.
+# What is moved in each figure: a slider, which a bead is too, or the pointer over it.
 FIGURES = {
-    "batch": ("02-transform", "circle[role=slider]"),
-    "mates": ("05-prediction", "[role=slider]"),
+    "batch": ("02-transform", ".bn-beads input"),
+    "mates": ("05-prediction", ".bn-beads input"),
     "share": ("04-convolution", "svg"),
     "steps": ("03-fully-connected", "input[type=range]"),
-    "depth": ("01-motivation", "input[type=range]"),
+    "depth": ("01-motivation", "svg"),
     "curves": ("06-lenet", "svg"),
     "explorer": ("06-lenet", "input[type=range]"),
 }
 # One move after each frame, as a hand would at 60 frames a second.
 SWEEP = """async ([element, moves]) => {
   const box = element.getBoundingClientRect();
-  const cells = element.querySelectorAll("rect"), y = box.top + box.height / 2;
-  const send = (type, x, target = element) => target.dispatchEvent(
-    new PointerEvent(type, { bubbles: true, pointerId: 1, clientX: x, clientY: y }));
-  element.setPointerCapture = element.hasPointerCapture = () => true;
-  send("pointerdown", box.left + box.width / 2);
+  const cells = element.querySelectorAll("rect");
+  const send = (type, share, target = element) => target.dispatchEvent(
+    new PointerEvent(type, { bubbles: true, pointerId: 1,
+      clientX: box.left + share * box.width, clientY: box.top + share * box.height }));
   for (let i = 0; i < moves; i++) {
     await new Promise(requestAnimationFrame);
     performance.mark("move");
@@ -50,9 +49,8 @@ SWEEP = """async ([element, moves]) => {
       element.value = low + share * (high - low);
       element.dispatchEvent(new Event("input", { bubbles: true }));
     } else {
-      const x = box.left + share * Math.max(200, box.width);
-      send("pointermove", x);
-      if (cells.length > 1) send("pointerenter", x, cells[i % cells.length]);
+      send("pointermove", share);
+      if (cells.length > 1) send("pointerenter", share, cells[i % cells.length]);
     }
   }
 }"""
