@@ -41,10 +41,10 @@ function render({ model, el }) {
     el.oninput();
   };
 
+  let reach = 100; // px from the middle of a panel to its ends
   function draw() {
     const [net, depth] = [model.get("net"), model.get("depth")];
     const layer = Math.min(model.get("layer"), depth);
-    const reach = svg.clientWidth / 4 - 40;
     const y = (i) => (-HEIGHT * (i + 0.5)) / depth;
     const shown = (name, k) => (k ? data[name].gradient[depth] : data[name].variance.slice(0, depth));
     const panel = (end, k) => {
@@ -70,7 +70,10 @@ function render({ model, el }) {
     [up.textContent, down.textContent] = data[net].words[depth];
   }
   for (const name of ["net", "depth", "layer"]) model.on(`change:${name}`, draw);
-  const resize = new ResizeObserver(draw);
+  const resize = new ResizeObserver(() => {
+    reach = svg.clientWidth / 4 - 40;
+    draw();
+  });
   resize.observe(el);
   return () => resize.disconnect();
 }
