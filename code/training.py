@@ -140,8 +140,7 @@ def train(
         device: where to train; `try_gpu()` if None.
         on_step: called with the number of updates made so far, first with 0, after
             the weights are drawn, then after every update. It may look at `net`.
-        on_epoch: called with the `History` so far after every epoch, and once more if
-            the run diverged.
+        on_epoch: called with the `History` so far after every finished epoch.
 
     Returns:
         A `History`. If the run was stopped, it holds the epochs before that and
@@ -169,8 +168,6 @@ def train(
         if not math.isfinite(loss):
             history.diverged = True
             bar.close()
-            if on_epoch is not None:
-                on_epoch(history)
             print(
                 f"stopped in epoch {epoch + 1} of {num_epochs}: the loss is {loss}; "
                 f"a learning rate below {lr} may help"

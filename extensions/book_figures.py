@@ -17,20 +17,32 @@ FIGURES = Path(__file__).resolve().parent.parent / "code" / "figures"
 SCRIPT = """(() => {
 const figures = {%s};
 for (const el of document.querySelectorAll("[data-figure]")) {
-  const state = JSON.parse(el.querySelector("script").textContent), listeners = {};
+  const [picture, caption, data] = el.children;
+  const state = JSON.parse(data.textContent), listeners = {};
   const model = {
     get: (name) => state[name],
     set(name, value) {
+      if (JSON.stringify(value) === JSON.stringify(state[name])) return;
       state[name] = value;
       for (const listener of listeners["change:" + name] ?? []) listener();
     },
     on(event, f) { (listeners[event] ??= []).push(f); },
-    off() {},
     save_changes() {},
   };
-  const live = document.createElement("div");
-  el.replaceChildren(live, el.querySelector(".bn-caption"));
-  figures[el.dataset.figure].render({ model, el: live });
+  const live = document.createElement("div"), paper = document.createElement("div");
+  live.className = "bn-live";
+  paper.className = "bn-paper";
+  el.insertBefore(live, picture);
+  try {
+    figures[el.dataset.figure].render({ model, el: live });
+    paper.append(picture);
+    // When readers come back, a browser would put old values into fresh controls.
+    for (const input of live.querySelectorAll("input")) input.autocomplete = "off";
+    el.insertBefore(paper, caption);
+  } catch (error) {
+    live.remove(); // the picture stays
+    console.error(error);
+  }
 }
 })();
 """
@@ -69,8 +81,10 @@ class BookFigure(Directive):
     def run(self):
         import figures
 
-        twin = getattr(figures, self.arguments[0])().twin()
-        return [nodes.raw("", twin, format="html")]
+        name = self.arguments[0]
+        if name not in figures.__all__:
+            raise self.error(f"there is no figure {name!r}")
+        return [nodes.raw("", getattr(figures, name)().twin(), format="html")]
 
 
 def setup(app):

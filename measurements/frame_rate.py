@@ -2,11 +2,12 @@
 
     python measurements/frame_rate.py
 
-Opens the built pages in headless Chromium, drags or slides in each figure 120 times,
-one move a frame, and reads the browser's own trace: how long the main thread was busy
-between two frames (scripts, styles, layout and painting together), and how often a
-script forced a layout in the middle of its work. A frame has 1000 / 60 = 16.7 ms. It
-takes less than a minute and writes `results/frame_rate.json`. Build the book first.
+Opens the built pages in headless Chromium, drags or slides in each figure but the quiz
+120 times, one move a frame, and reads the browser's own trace: how long the main thread
+was busy between two frames (scripts, styles, layout and painting together), and how
+often a script forced a layout in the middle of its work. A frame has 1000 / 60 = 16.7
+ms. It takes less than a minute and writes `results/frame_rate.json`. Build the book
+first.
 """
 
 import json
@@ -76,7 +77,7 @@ def frames(events):
     marks = sorted(e["ts"] for e in events if e["name"] == "move")
     thread = next((e["pid"], e["tid"]) for e in events if e["name"] == "move")
     own = [e for e in events if (e["pid"], e["tid"]) == thread and "dur" in e]
-    tasks = [e for e in own if e["name"] == "RunTask" or e["name"].endswith("RunTask")]
+    tasks = [e for e in own if e["name"] == "ThreadControllerImpl::RunTask"]
     scripts = [e for e in own if e["name"] in ("FunctionCall", "EventDispatch")]
     forced = 0
     for e in own:

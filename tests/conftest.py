@@ -12,7 +12,7 @@ import torch
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "code"), str(ROOT / "measurements")]
+sys.path[:0] = [str(ROOT / d) for d in ("code", "extensions", "measurements")]
 
 from install_browser import find_chromium
 from test_book import toc_files
@@ -27,6 +27,7 @@ SOURCES = [
     "chapters/*",
     "code/figures/*",
     "extensions/*.py",
+    "measurements/results/*.json",
 ]
 STORED_WITH = "AVX512"  # the vector unit that made the stored outputs
 FLAGS = [  # starts as root in a container, and asks for nothing on its own account
@@ -95,7 +96,7 @@ def alive(browser, server, chapter, name):
     )
     page = context.new_page()
     page.goto(f"{server}chapters/{chapter}.html")
-    figure = page.locator(f"[data-figure={name}]").last
+    figure = page.locator(f"[data-figure={name}] > .bn-live").last
     figure.locator("input, button").first.wait_for()
     figure.scroll_into_view_if_needed()
     yield figure

@@ -118,6 +118,9 @@ def test_it_opens_with_both_nets_and_the_last_epoch(figure, state):
 
 def test_the_curves_show_the_numbers(figure, state):
     for svg, key in zip(figure.locator("svg").all(), LISTS[1:], strict=True):
+        for value, y in (("0", 199), ("0.5", 117)):
+            tick = svg.locator("text", has_text=re.compile(f"^{value}$"))
+            assert float(tick.get_attribute("y")) == y
         for line, run in zip(
             svg.locator(".bn-curve").all(), state["runs"], strict=True
         ):

@@ -204,7 +204,7 @@ LIT = """figure => {
   for (const path of figure.querySelectorAll("[data-edge]")) {
     const { stroke, opacity, strokeWidth } = getComputedStyle(path);
     if (opacity !== "1" || strokeWidth !== "2px") continue;
-    const [a, b] = path.dataset.edge.split(" to ");
+    const [a, b] = path.dataset.edge;
     lit.push(stroke === purple ? `${b} to ${a}` : `${a} to ${b}`);
   }
   return lit;

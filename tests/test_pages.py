@@ -113,13 +113,13 @@ def visit(request, browser, site):
     visit.close()
 
 
-def violations(page, **options):
-    """Return what axe-core finds beyond the baseline."""
+def violations(page, context=None, **options):
+    """Return what axe-core finds beyond the baseline, within `context` if given."""
     # No preload: from file://, a page may not fetch its own style sheets again.
     options = {"resultTypes": ["violations"], "preload": False, **options}
     return [
         f"{violation['id']}: {node['html'][:200]}"
-        for violation in Axe().run(page, options=options).response["violations"]
+        for violation in Axe().run(page, context, options).response["violations"]
         for node in violation["nodes"]
         if not any(
             rule == violation["id"]

@@ -178,13 +178,6 @@ def test_on_epoch_is_called_with_the_history_so_far():
     assert losses[0] == losses[2][:1]
 
 
-def test_on_epoch_is_told_of_a_run_that_diverged():
-    told = []
-    run = make_net(), batches(), batches()
-    train(*run, 3, 1e38, "cpu", on_epoch=lambda history: told.append(history.diverged))
-    assert told == [True]
-
-
 def test_on_step_sees_the_net_after_each_update():
     net = make_net()
     weights, constructed = [], net[0].weight.clone()

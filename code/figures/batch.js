@@ -1,5 +1,5 @@
 // A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread from each
-// example to its image. The examples are range inputs, one over the other, of which only the thumbs show.
+// example to its image. The examples are range inputs that lie one over the other.
 
 const [LOW, HIGH, TOP, BOTTOM, MOST] = [-4, 20, 64, 196, 8]; // limits of x; heights in px; examples
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
@@ -26,7 +26,7 @@ const BUTTONS = {
 };
 
 const minus = (text) => text.replace("-", "−");
-const format = (v) => minus(v > 0 && v < 0.01 ? v.toExponential(0) : v.toFixed(1));
+const format = (v, i) => minus(i === 2 ? v.toExponential(1) : v.toFixed(1)); // the third is ε
 const share = (v) => (100 * (v - LOW)) / (HIGH - LOW); // of the width, in percent
 
 function render({ model, el }) {
@@ -38,12 +38,12 @@ function render({ model, el }) {
   const example = (_, i) =>
     `<input type="range" min="${LOW}" max="${HIGH}" step="0.1" aria-label="example ${i + 1}">`;
   const slider = (label, min, max, step) =>
-    `<label>${label}<input type="range" min="${min}" max="${max}" step="${step}"><output></output></label>`;
+    `<label>${label}<input type="range" min="${min}" max="${max}" step="${step}"><output aria-live="off"></output></label>`;
   const buttons = Object.keys(BUTTONS).map((text) => `<button type="button">${text}</button>`);
   el.classList.add("bn-figure");
   el.innerHTML = `<div class="bn-beads bn-batch"><svg height="230" aria-hidden="true"></svg>
       ${Array.from({ length: MOST }, example).join("")}</div>
-    <div class="bn-controls">${slider("γ", 0, 8, 0.1)}${slider("β", -4, 16, 0.1)}${slider("ε", -5, 3, 0.5)}</div>
+    <div class="bn-controls">${slider("γ", 0, 12, 0.1)}${slider("β", -4, 20, 0.1)}${slider("ε", -5, 3, 0.5)}</div>
     <div class="bn-controls">Try this: ${buttons.slice(0, 4).join("")}</div>
     <div class="bn-controls">Examples: ${buttons.slice(4).join("")}</div>
     <div class="bn-scroll" tabindex="0" role="region" aria-label="the numbers"><table></table></div>`;
@@ -53,13 +53,12 @@ function render({ model, el }) {
   });
   const sliders = el.querySelectorAll("label input");
   ["gamma", "beta", "eps"].forEach((name, i) => {
-    const set = (v) => change({ [name]: name === "eps" ? 10 ** v : v }); // the slider of eps is its logarithm
+    const set = (v) => change({ [name]: i === 2 ? 10 ** v : v }); // the slider of eps is its logarithm
     sliders[i].oninput = () => set(Number(sliders[i].value));
   });
   for (const button of el.querySelectorAll("button")) {
     button.onclick = () => change(BUTTONS[button.textContent](state()));
   }
-  el.addEventListener("keydown", (event) => event.stopPropagation()); // a notebook has keys of its own
 
   function draw() {
     const now = state();
@@ -88,13 +87,14 @@ function render({ model, el }) {
       bead.hidden = i >= x.length;
       if (bead.hidden) return;
       bead.value = x[i];
-      bead.ariaValueText = `${x[i].toFixed(1)}, normalized ${y[i].toFixed(2)}`;
+      bead.ariaValueText = minus(`${x[i].toFixed(1)}, normalized `) + minus(y[i].toFixed(2));
     });
-    [now.gamma, now.beta, Math.log10(now.eps)].forEach((v, i) => {
-      sliders[i].value = v;
-      sliders[i].nextSibling.textContent = format(i < 2 ? v : now.eps);
+    [now.gamma, now.beta, now.eps].forEach((v, i) => {
+      sliders[i].value = i === 2 ? Math.log10(v) : v;
+      sliders[i].ariaValueText = sliders[i].nextSibling.textContent = format(v, i);
     });
-    const [more, fewer] = [...el.querySelectorAll("button")].slice(4);
+    const [, , undo, , more, fewer] = el.querySelectorAll("button");
+    undo.disabled = x.length < 2;
     more.disabled = x.length >= MOST;
     fewer.disabled = x.length <= 1;
     const row = (name, values, digits) => {

@@ -4,13 +4,14 @@ import torch
 import traitlets
 
 from bn import batch_norm
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 
 
 class Batch(Figure):
     """A batch of examples on a number line and, below it, the normalized batch.
 
-    Traits: `x`, the examples; `gamma`, `beta` and `eps`, as in `bn.batch_norm`.
+    Traits: `x`, one to eight examples; `gamma`, `beta` and `eps`, as in
+    `bn.batch_norm`.
 
     >>> Batch(x=[1.0, 3.0])
     Batch(beta=0.0, eps=1e-05, gamma=1.0, x=[1.0, 3.0])
@@ -20,11 +21,10 @@ class Batch(Figure):
     caption = (
         "A batch above, the normalized batch below, each example joined to its image."
     )
-    _esm = HERE / "batch.js"
-    x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0]).tag(sync=True)
+    x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 1, 8).tag(sync=True)
     gamma = traitlets.Float(1.0).tag(sync=True)
     beta = traitlets.Float(0.0).tag(sync=True)
-    eps = traitlets.Float(1e-5).tag(sync=True)
+    eps = traitlets.Float(1e-5, min=0.0).tag(sync=True)
 
     def picture(self):
         return _picture(**self.state())
@@ -41,7 +41,8 @@ def _picture(x, gamma, beta, eps, low=-4, high=20):
         return round(20 + 600 * (value - low) / (high - low), 1)
 
     parts = [
-        '<svg viewBox="0 0 640 180" role="img" aria-label="The batch and its image">'
+        '<svg viewBox="0 0 640 180" fill="currentColor" role="img" '
+        f'aria-label="{len(x)} examples and, below them, their normalized image">'
     ]
     for height, name in ((40, "x"), (140, "y")):
         parts.append(f'<path class="bn-line" stroke="#8a9099" d="M20 {height}H620"/>')

@@ -1,6 +1,4 @@
-// Learning curves. Two panels, of training and of test accuracy over the epochs, with a line for each
-// run; below, the numbers of one epoch, chosen by pointing at a panel or with the slider. While a net
-// trains, its run grows.
+// Learning curves: accuracies over the epochs, a line for each run; below, the numbers of one epoch.
 
 const PANELS = { train_acc: "training accuracy", test_acc: "test accuracy" };
 const NUMBERS = { train_loss: "loss", ...PANELS };
@@ -11,7 +9,7 @@ function render({ model, el }) {
   const panels = Object.values(PANELS).map((title) => `<svg role="img" aria-label="${title}"></svg>`);
   el.innerHTML = `<div class="bn-panels">${panels.join("")}</div>
     <div class="bn-controls">
-      <label>epoch <input type="range" min="1" step="1"><output></output></label>
+      <label>epoch <input type="range" min="1" step="1"><output aria-live="off"></output></label>
     </div>
     <div aria-live="polite"></div>`;
   const [slider, shown, words] = ["input", "output", "[aria-live]"].map((s) => el.querySelector(s));
@@ -30,7 +28,7 @@ function render({ model, el }) {
     const point = (event) => {
       const x = event.clientX - svg.getBoundingClientRect().left;
       const epoch = 1 + ((x - LEFT) * (model.get("epochs") - 1)) / (width - LEFT - RIGHT);
-      choose(Math.max(1, Math.round(epoch)));
+      choose(epoch > slider.max - 0.5 ? 0 : Math.max(1, Math.round(epoch))); // 0: always the last
     };
     svg.onpointermove = point;
     svg.onpointerdown = point;
@@ -67,7 +65,7 @@ function render({ model, el }) {
       const number = (key) => `${NUMBERS[key]} ${run[key][epoch - 1]?.toFixed(3) ?? "–"}`;
       words.insertAdjacentHTML("beforeend", `<p><strong class="bn-key bn-${run.kind}"></strong></p>`);
       words.lastChild.firstChild.textContent = run.name;
-      words.lastChild.append(Object.keys(NUMBERS).map(number).join(", "));
+      words.lastChild.append(" ", Object.keys(NUMBERS).map(number).join(", "));
     }
   }
   for (const name of ["runs", "epochs", "epoch"]) model.on(`change:${name}`, draw);

@@ -1,9 +1,11 @@
 """Learning curves that grow while a net trains."""
 
+import html
+
 import traitlets
 from IPython.display import display
 
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 
 KINDS = {"bn": "#0072b2", "plain": "#d55e00", "other": "#7b3fa0"}
 
@@ -24,8 +26,7 @@ class Curves(Figure):
 
     name = "curves"
     caption = "Accuracy on the training and on the test images after each epoch."
-    _esm = HERE / "curves.js"
-    epochs = traitlets.Int(10).tag(sync=True)
+    epochs = traitlets.Int(10, min=1).tag(sync=True)
     epoch = traitlets.Int(0).tag(sync=True)
     runs = traitlets.List(traitlets.Dict(), []).tag(sync=True)
 
@@ -44,15 +45,18 @@ class Curves(Figure):
 
         Returns:
             A function of a `training.History`, to be passed to `training.train` as
-            `on_epoch`. After the last epoch the stored output shows the whole run.
+            `on_epoch`. The stored output shows the run as far as it has come.
         """
+        place = len(self.runs)
         self.add(name, kind)
         handle = display(self, display_id=True)
 
         def on_epoch(history):
             lists = history.train_loss, history.train_acc, history.test_acc
-            self.runs = [*self.runs[:-1], _run(name, kind, *lists)]
-            if handle and (history.diverged or len(lists[0]) == self.epochs):
+            runs = [*self.runs]
+            runs[place] = _run(name, kind, *lists)
+            self.runs = runs
+            if handle:  # the stored output, too, is to show what there is
                 handle.update(self)
 
         return on_epoch
@@ -63,13 +67,20 @@ class Curves(Figure):
 
 def _run(name, kind, *lists):
     names = "train_loss", "train_acc", "test_acc"
-    rounded = [[round(float(v), 4) for v in values] for values in lists]
+    rounded = [[round(float(v), 6) for v in values] for values in lists]
     return {"name": name, "kind": kind, **dict(zip(names, rounded, strict=True))}
 
 
 def _picture(epochs, runs):
     """Two panels from 0 to 1, with a line for each run."""
-    parts = ['<svg viewBox="0 0 640 220" role="img" aria-label="Accuracy over epochs">']
+    ends = [
+        f"{run['name']} {run['test_acc'][-1]:.2f}" for run in runs if run["test_acc"]
+    ]
+    label = html.escape(f"Test accuracy after {epochs} epochs: {', '.join(ends)}")
+    parts = [
+        f'<svg viewBox="0 0 640 224" fill="currentColor" role="img" '
+        f'aria-label="{label}">'
+    ]
     panels = (("train_acc", "training accuracy"), ("test_acc", "test accuracy"))
     for left, (key, title) in zip((30, 350), panels, strict=True):
         parts.append(f'<text x="{left}" y="16">{title}</text>')
@@ -85,4 +96,11 @@ def _picture(epochs, runs):
             if points:
                 looks = f'class="bn-curve bn-{kind}" fill="none" stroke="{KINDS[kind]}"'
                 parts.append(f'<path {looks} d="M{"L".join(points)}"/>')
+                x, y = points[-1].split()
+                name = html.escape(run["name"])
+                place = f'text-anchor="end" x="{x}" y="{float(y) + 18:.1f}"'
+                parts.append(f'<text class="bn-ink bn-{kind}" {place}>{name}</text>')
+        for epoch in (1, epochs):
+            x = left + step * (epoch - 1)
+            parts.append(f'<text text-anchor="middle" x="{x:g}" y="218">{epoch}</text>')
     return "".join([*parts, "</svg>"])

@@ -26,9 +26,7 @@ function render({ model, el }) {
   const [deep, at, text, up, down, svg] = el.querySelectorAll("[type=range], p, svg");
 
   const change = (...values) => {
-    ["net", "depth", "layer"].forEach(
-      (name, i) => model.get(name) === values[i] || model.set(name, values[i]),
-    );
+    ["net", "depth", "layer"].forEach((name, i) => model.set(name, values[i]));
     model.save_changes();
   };
   el.oninput = () => change(el.querySelector(":checked").value, depths[deep.value], Number(at.value));

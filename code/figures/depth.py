@@ -5,7 +5,7 @@ from statistics import median
 
 import traitlets
 
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 from records import read_record
 
 DEPTHS = [2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100]
@@ -53,15 +53,14 @@ class Depth(Figure):
 
     name = "depth"
     caption = (
-        "Nets before training. Each rung is a layer and reaches, on a scale of powers "
-        "of ten, from where its direction starts to the layer's own value; what leaves "
-        "the scale fades out. Pale: the other nets, in blue those with batch norm. "
+        "Nets before training, on scales of powers of ten; each rung is a layer. Left, "
+        "how far the variance of its outputs lies from that of the first layer; right, "
+        "how far the norm of the gradient by its outputs lies from that of the last. "
         "Medians over nine draws of weights and images."
     )
-    _esm = HERE / "depth.js"
     net = traitlets.Enum(list(WORDS), "batch norm").tag(sync=True)
     depth = traitlets.Enum(DEPTHS, 50).tag(sync=True)
-    layer = traitlets.Int(1).tag(sync=True)
+    layer = traitlets.Int(1, min=1).tag(sync=True)
     data = traitlets.Dict(read_only=True).tag(sync=True)
 
     @traitlets.default("data")
@@ -73,7 +72,7 @@ class Depth(Figure):
                 "gradient": run["gradient"],
                 "words": {depth: _words(net, run, depth) for depth in run["gradient"]},
             }
-            for net, run in runs.items()
+            for net, run in ((net, runs[net]) for net in WORDS)
         }
 
     def __repr__(self):
@@ -99,7 +98,12 @@ def _picture(net, depth, data, top=70, bottom=450, reach=120):
     step = (bottom - top) / depth
     color = "#0072b2" if "batch norm" in net else "#d55e00"
     values = data["variance"][:depth], data["gradient"][str(depth)]
-    parts = ['<svg viewBox="0 0 640 480" role="img" aria-label="Down the depth">']
+    label = f"{net}, {depth} layers. {' '.join(data['words'][str(depth)])}"
+    parts = [
+        f'<svg viewBox="0 0 640 480" fill="currentColor" role="img" '
+        f'aria-label="{label}">'
+        f'<text x="320" y="60" text-anchor="middle">{net}, {depth} layers</text>'
+    ]
     for side, (series, end, title) in enumerate(
         zip(values, (16, 8), ("Forward", "Backward"), strict=True)
     ):
@@ -125,6 +129,6 @@ def _picture(net, depth, data, top=70, bottom=450, reach=120):
         looks = f'stroke="{color}" stroke-width="{min(10, 0.8 * step):.1f}"'
         looks += ' stroke-linecap="round"'
         parts.append(f'<path data-net="{net}" {looks} d="{rungs}"/>')
-    for height, name in ((top, "output"), (bottom, "input")):
+    for height, name in ((top + 10, "output"), (bottom, "input")):
         parts.append(f'<text x="320" y="{height}" text-anchor="middle">{name}</text>')
     return "".join([*parts, "</svg>"])

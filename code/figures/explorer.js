@@ -23,13 +23,13 @@ function render({ model, el }) {
   const drawing = (title, keys = "") =>
     `<div><p class="bn-head">${title}${keys}</p><svg role="img" aria-label="${title}"></svg></div>`;
   const slider = (label, values) =>
-    `<label class="bn-wide">${label}<input type="range" min="0" max="${values.length - 1}"><output></output></label>`;
+    `<label class="bn-wide">${label}<input type="range" max="${values.length - 1}"><output aria-live="off"></output></label>`;
   const keys = Object.keys(NETS).map((net) => ` <strong class="bn-key bn-${net}">${NETS[net]}</strong>`);
   el.classList.add("bn-figure");
   el.innerHTML = `${drawing("Training accuracy after ten epochs, by learning rate", keys.join(""))}
     ${slider("learning rate", rates)}
     <div class="bn-panels">
-      ${drawing("At this rate, epoch by epoch")}${drawing("Inputs of the sigmoids; share beyond ±4")}
+      ${drawing("Training accuracy, epoch by epoch")}${drawing("Inputs of the sigmoids; share beyond ±4")}
     </div>
     ${slider("updates", steps)}<p aria-live="polite"></p>
     <div class="bn-controls">Try this:
@@ -124,7 +124,7 @@ function render({ model, el }) {
     chart(curves, half, CURVES, [0, 5, 10], done, lines);
     layers.setAttribute("viewBox", `0 0 ${half} ${ROW * 4 + BELOW}`);
     layers.innerHTML = rows.join("");
-    const what = `At ${rates[rate]}, accuracy after ten epochs on training and on test images`;
+    const what = `At ${rates[rate]}, accuracy after ten epochs on training images and, with fresh statistics, on test images`;
     el.querySelector("[aria-live]").textContent = `${what}: ${said.join("; ")}.`;
   }
   const resize = new ResizeObserver(() => {

@@ -4,7 +4,7 @@ import statistics
 
 import traitlets
 
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 from records import read_record
 
 NETS = {"bn": "#0072b2", "plain": "#d55e00"}
@@ -30,14 +30,13 @@ class Explorer(Figure):
     name = "explorer"
     caption = (
         "LeNet on Fashion-MNIST. Thin lines are single runs, thick ones medians. The "
-        "histograms face each other, batch norm above and plain below the line; they "
-        "are cut at 35 % a bin, and what lies beyond ±8 is counted in the outermost "
-        "bins. Beyond ±4 a sigmoid hardly answers."
+        "histograms, of one run, face each other, batch norm above and plain below "
+        "the line; they are cut at 35 % a bin, and what lies beyond ±8 is counted in "
+        "the outermost bins. Beyond ±4 a sigmoid hardly answers."
     )
-    _esm = HERE / "explorer.js"
-    rate = traitlets.Int(RATES.index(1)).tag(sync=True)
-    step = traitlets.Int(6).tag(sync=True)
-    data = traitlets.Dict().tag(sync=True)
+    rate = traitlets.Int(RATES.index(1), min=0, max=len(RATES) - 1).tag(sync=True)
+    step = traitlets.Int(6, min=0, max=11).tag(sync=True)
+    data = traitlets.Dict(read_only=True).tag(sync=True)
 
     @traitlets.default("data")
     def _recorded(self):
@@ -99,14 +98,22 @@ def _beyond(counts, limit=8.0):
 
 def _picture(data, rate):
     """The learning curves at one rate: thin for each run, thick for the median."""
-    label = f"Training accuracy over ten epochs at learning rate {data['rates'][rate]}"
-    parts = [f'<svg viewBox="0 0 640 250" role="img" aria-label="{label}">']
+    ends = {net: data[net]["median"][rate][-1] for net in NETS}
+    title = f"Training accuracy over ten epochs at learning rate {data['rates'][rate]}"
+    label = f"{title}: with batch norm {ends['bn']:.2f}, plain {ends['plain']:.2f}"
+    parts = [
+        f'<svg viewBox="0 0 640 250" fill="currentColor" role="img" '
+        f'aria-label="{label}"><text x="30" y="14">{title}</text>'
+    ]
     for value, y in ((0, 220), (1, 20)):
         parts.append(f'<path class="bn-grid" stroke="#8a9099" d="M30 {y}H630"/>')
         parts.append(f'<text x="14" y="{y + 5}">{value}</text>')
     for epoch in (1, 10):
         parts.append(f'<text x="{60 * epoch + 26}" y="240">{epoch}</text>')
     for net, color in NETS.items():
+        name = f'x="620" y="{236 - 200 * ends[net]:.0f}" text-anchor="end"'
+        text = {"bn": "batch norm", "plain": "plain"}[net]
+        parts.append(f'<text class="bn-ink bn-{net}" {name}>{text}</text>')
         runs, middle = data[net]["train_acc"][rate], data[net]["median"][rate]
         for run, width in [*((run, 1) for run in runs), (middle, 3)]:
             points = [f"{90 + 60 * i} {220 - 200 * v:.1f}" for i, v in enumerate(run)]

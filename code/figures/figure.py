@@ -9,13 +9,27 @@ import anywidget
 
 HERE = Path(__file__).resolve().parent
 
+# A view in a notebook: what the module draws and, below it, the caption.
+VIEW = """export default {
+  render({ model, el }) {
+    const [live, caption] = ["div", "p"].map((tag) => document.createElement(tag));
+    caption.className = "bn-caption";
+    caption.textContent = %s;
+    el.classList.add("bn-figure");
+    el.append(live, caption);
+    el.onkeydown = (event) => event.stopPropagation(); // a notebook has keys of its own
+    return render({ model, el: live });
+  },
+};
+"""
+
 
 class Figure(anywidget.AnyWidget):
     """What all figures share.
 
-    A subclass names its module, `figures/<name>.js`, and its caption, declares its
-    state as synchronized traits, and draws a picture of it for readers without
-    JavaScript.
+    A subclass has a name, which is that of its module, `figures/<name>.js`, and a
+    caption, declares its state as synchronized traits, and draws a picture of it for
+    paper and for readers without JavaScript.
     """
 
     name = caption = ""
@@ -23,6 +37,13 @@ class Figure(anywidget.AnyWidget):
     # an id by which the output can be updated.
     _ipython_display_ = None
     _css = HERE / "figures.css"
+
+    def __init_subclass__(cls, **kwargs):
+        if "name" in vars(cls):  # and not a class that traitlets derives from it
+            module = (HERE / f"{cls.name}.js").read_text(encoding="utf-8")
+            view = VIEW % json.dumps(cls.caption)
+            cls._esm = module.replace("export default { render };\n", view)
+        super().__init_subclass__(**kwargs)
 
     def state(self):
         """The traits that make up this figure's state."""
@@ -44,7 +65,7 @@ class Figure(anywidget.AnyWidget):
 
     def twin(self):
         """Plain HTML from which the static page makes the live figure."""
-        state = json.dumps(self.state()).replace("</", "<\\/")
+        state = json.dumps(self.state(), allow_nan=False).replace("<", "\\u003c")
         return (
             f'<div class="bn-figure" data-figure="{self.name}">{self.picture()}'
             f'<p class="bn-caption">{html.escape(self.caption)}</p>'

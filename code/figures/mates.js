@@ -7,7 +7,7 @@ const TRY = {
   patient: { momentum: 0.01, mode: "prediction", seen: 60 },
   reset: {},
 };
-const TITLES = ["running mean", "running spread", "prediction output"];
+const TITLES = ["running mean", "running spread", "your output"];
 
 const slider = (name, limits) => `<label>${name}<input type=range ${limits}><output></output></label>`;
 const radio = (mode) => `<label><input type=radio name=mode value=${mode}>${mode}</label>`;
@@ -46,7 +46,6 @@ function render({ model, el }) {
     const values = { mode: target.value, momentum, moved: { ...get("moved"), [i]: v } };
     change({ [target.name]: values[target.name] ?? v });
   };
-  form.onkeydown = (event) => event.stopPropagation(); // a notebook has keys of its own
   form.onclick = ({ target: { type, name } }) => {
     if (name in TRY) change({ ...START, ...TRY[name] });
     else if (type === "button") change({ seen: Math.min(60, get("seen") + 1) });

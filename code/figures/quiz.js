@@ -4,6 +4,7 @@ const escape = (text) => text.replace(/[&<"]/g, (c) => `&#${c.charCodeAt()};`);
 
 function render({ model, el }) {
   el.classList.add("bn-figure");
+  let shows = [];
   function build() {
     const boxes = model.get("questions").map(({ question, answers }) => {
       const group = Math.random();
@@ -12,7 +13,7 @@ function render({ model, el }) {
         ${answers.map(label).join("")}<p aria-live="polite"></p></fieldset>`;
     });
     el.innerHTML = boxes.join("");
-    model.get("questions").forEach(({ answers, right, see }, i) => {
+    shows = model.get("questions").map(({ answers, right, see }, i) => {
       const box = el.children[i];
       const radios = [...box.querySelectorAll("input")];
       const said = box.querySelector("p");
@@ -25,16 +26,16 @@ function render({ model, el }) {
         said.innerHTML = escape(words) + link;
         said.dataset.right = k === right;
       };
-      box.onkeydown = (event) => event.stopPropagation(); // a notebook has keys of its own
       box.onchange = ({ target }) => {
         model.set("chosen", model.get("chosen").with(i, radios.indexOf(target)));
         model.save_changes();
       };
-      model.on("change:chosen", show);
       show();
+      return show;
     });
   }
   model.on("change:questions", build);
+  model.on("change:chosen", () => shows.forEach((show) => show()));
   build();
 }
 

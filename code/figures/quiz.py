@@ -36,7 +36,6 @@ class Quiz(Figure):
 
     name = "quiz"
     caption = "Every answer, right or wrong, comes with a reason. No score is kept."
-    _esm = HERE / "quiz.js"
     questions = traitlets.List(traitlets.Dict()).tag(sync=True)
     chosen = traitlets.List(traitlets.Int()).tag(sync=True)
 
@@ -52,7 +51,7 @@ class Quiz(Figure):
 
     @traitlets.observe("questions")
     def _start_anew(self, change):
-        if len(self.chosen) != len(self.questions):
+        if change.old:
             self.chosen = [-1] * len(self.questions)
 
     def __repr__(self):

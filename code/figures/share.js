@@ -2,7 +2,12 @@
 // a row for each channel. Point at a number, and all that it is averaged with light up.
 
 const SHAPE = [3, 4, 4, 4]; // examples, channels, height, width
-const KINDS = { batch: "batch norm", layer: "layer norm", instance: "instance norm", group: "group norm" };
+const KINDS = {
+  batch: "batch norm",
+  layer: "layer norm",
+  instance: "instance norm",
+  group: "group norm (2 groups)",
+};
 const [GROUPS, CELL, SHEET, LEFT, ABOVE] = [2, 18, 86, 84, 24]; // lengths in px
 
 // Whether two numbers, given by example and channel, are averaged together.
@@ -81,8 +86,9 @@ function render({ model, el }) {
   // Four inputs for the four entries of a trait, which are shown plus `base`.
   const bind = (trait, base, inputs) => {
     inputs.forEach((input, axis) => {
+      input.onblur = draw; // what stands there is what counts
       input.oninput = () => {
-        const value = Math.round(Number(input.value));
+        const value = Math.min(9999, Math.round(Number(input.value)));
         if (value >= 1) change(trait, model.get(trait).with(axis, value - base)); // less: nothing typed yet
       };
     });

@@ -4,7 +4,7 @@ import itertools
 
 import traitlets
 
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 
 
 class Share(Figure):
@@ -23,7 +23,6 @@ class Share(Figure):
         "Three examples (columns) with four channels (rows) of four by four numbers; "
         "those that share a mean with the chosen one are marked."
     )
-    _esm = HERE / "share.js"
     kind = traitlets.Enum(["batch", "layer", "instance", "group"], "batch").tag(
         sync=True
     )
@@ -43,7 +42,11 @@ def _picture(kind, cell):
         "instance": lambda example, channel: (example, channel) == (n, c),
         "group": lambda example, channel: example == n and channel // 2 == c // 2,
     }[kind]
-    parts = ['<svg viewBox="0 0 270 350" role="img" aria-label="Numbers of a batch">']
+    count = sum(averaged(*place) for place in itertools.product(range(3), range(4)))
+    parts = [
+        '<svg viewBox="0 0 270 350" fill="currentColor" role="img" '
+        f'aria-label="{16 * count} of 192 numbers share a mean with the chosen one">'
+    ]
     looks = {
         "bn-cell": 'fill="#dddfe2"',
         "bn-lit": 'fill="#56b4e9"',

@@ -3,9 +3,9 @@
 
 const START = { x: [1, 7, 9, 15], dy: [1, 0, 0, 0], gamma: 2, beta: -1, eps: 1e-5, step: 1 };
 const TRAITS = { x: "x", "dL/dy": "dy", γ: "gamma", β: "beta" };
-const ROWS = [["x"], ["μ"], ["c"], ["σ²"], ["x̂"], ["γ", "β"], ["y"]];
-const PLACES = [[1.5], [0.5, 2.5], [0, 1, 2, 3]]; // of one, of two and of four nodes
-const EDGES = ["0 to 1", "0 to 2", "1 to 2", "2 to 3", "2 to 4", "3 to 4", "4 to 6", "5 to 6"];
+const ROWS = { x: 4, μ: 1, c: 4, "σ²": 1, x̂: 4, "γ β": 2, y: 4 }; // how many nodes
+const PLACES = { 1: [1.5], 2: [0.5, 2.5], 4: [0, 1, 2, 3] };
+const EDGES = ["01", "02", "12", "23", "24", "34", "46", "56"];
 
 const sum = (values) => values.reduce((total, v) => total + v, 0);
 const product = (a, b) => a.map((v, i) => v * b[i]);
@@ -40,26 +40,27 @@ function fill(text, show, i) {
   text = text
     .replace(/Σ\((.*?)\)/g, terms)
     .replace(/(dL.d)?(σ²|x̂|[xμcγβy①-⑤])/g, (symbol) => show(symbol, i));
+  // A negative number is put in parentheses after · and −, and before ².
   return text.replace(/([·−] )(−[\d.]+)|^(−.*)(?=²)/g, "$1($2$3)").replaceAll("+ −", "− ");
 }
 
 function render({ model, el }) {
-  const nodes = ROWS.map((symbols) => (/[μσγ]/.test(symbols[0]) ? PLACES[symbols.length - 1] : PLACES[2]));
+  const nodes = Object.values(ROWS).map((count) => PLACES[count]);
   const node = (name, i) => {
     const own = `aria-label="${name} ${i + 1}"`;
     return name in TRAITS
       ? `<input type="number" step="any" ${own}>`
       : `<output aria-live="off" ${own}></output>`;
   };
-  const row = (symbols, r) => {
-    const pair = (k) => {
-      const [symbol, i] = symbols.length > 1 ? [symbols[k], 0] : [symbols[0], k];
+  const row = ([symbols, count]) => {
+    const pair = (_, k) => {
+      const [symbol, i] = count === 2 ? [symbols.split(" ")[k], 0] : [symbols, k];
       return `<span>${node(symbol, i)}${node(`dL/d${symbol}`, i)}</span>`;
     };
-    return `<div data-nodes="${nodes[r].length}">${symbols.join(" ")}${nodes[r].map((_, k) => pair(k)).join("")}</div>`;
+    return `<div data-nodes="${count}">${symbols}${PLACES[count].map(pair).join("")}</div>`;
   };
   const edge = (name) => {
-    const [a, b] = name.split(" to ").map(Number);
+    const [a, b] = [...name].map(Number);
     const lines = nodes[a].flatMap((from) =>
       nodes[b]
         .filter((to) => from === to || nodes[a].length !== nodes[b].length)
@@ -72,7 +73,7 @@ function render({ model, el }) {
   };
   el.classList.add("bn-figure", "bn-steps");
   el.innerHTML = `<svg class="bn-edges" aria-hidden="true">${EDGES.map(edge).join("")}</svg>
-    ${ROWS.map(row).join("")}
+    ${Object.entries(ROWS).map(row).join("")}
     <div class="bn-controls">
       <button type="button">← back</button><button type="button">next →</button><button type="button">reset</button>
       <input type="range" max="12" aria-label="step"><div aria-live="polite"></div>
@@ -85,16 +86,17 @@ function render({ model, el }) {
     field.onchange = () => {
       const [name, i] = field.ariaLabel.split(" ");
       const old = model.get(TRAITS[name]);
-      const value = Number(field.value);
-      change({ [TRAITS[name]]: Array.isArray(old) ? old.with(i - 1, value) : value });
+      const value = Math.min(999, Math.max(-999, Number(field.value)));
+      if (field.value) change({ [TRAITS[name]]: Array.isArray(old) ? old.with(i - 1, value) : value });
+      draw(); // so that what is no number gives way to the old value
     };
   }
   const range = el.querySelector("[type=range]");
-  const go = () => change({ step: Number(range.value) });
-  range.oninput = go;
+  range.oninput = () => change({ step: Number(range.value) });
   const [back, next, reset] = el.querySelectorAll("button");
-  back.onclick = () => go(range.stepDown());
-  next.onclick = () => go(range.stepUp());
+  const move = (by) => change({ step: Math.min(12, Math.max(0, model.get("step") + by)) });
+  back.onclick = () => move(-1);
+  next.onclick = () => move(1);
   reset.onclick = () => change(START);
 
   function draw() {
@@ -114,7 +116,7 @@ function render({ model, el }) {
     };
     el.querySelectorAll("[data-nodes]").forEach((node, r) => mark(node, Math.min(5, r), 12 - r));
     for (const node of el.querySelectorAll("[data-edge]")) {
-      const [a, b] = node.dataset.edge.split(" to ");
+      const [a, b] = node.dataset.edge;
       mark(node, Math.min(5, b), 12 - a);
     }
     for (const field of el.querySelectorAll("span > *")) {
@@ -128,7 +130,7 @@ function render({ model, el }) {
       if (formula.includes("Σ")) return `<p>${formula}</p><p>${fill(formula, show, 0)}</p>`;
       return [formula, ...[0, 1, 2, 3].map((i) => fill(formula, show, i))].map(cells).join("");
     });
-    el.querySelector("[aria-live=polite]").innerHTML = `<p>${words}</p>${lines.join("")}`;
+    el.querySelector("[aria-live=polite]").innerHTML = `<p>Step ${step} of 12. ${words}</p>${lines.join("")}`;
   }
   for (const name in START) model.on(`change:${name}`, draw);
   draw();

@@ -4,7 +4,7 @@ import torch
 import traitlets
 
 from bn import batch_norm
-from figures.figure import HERE, Figure
+from figures.figure import Figure
 
 EVERY, MIDDLE = (0, 1, 2, 3), (1.5,)
 # The rows of the graph: a name, and the places of the nodes.
@@ -27,7 +27,10 @@ TOLD = [
     ["The mean of c²: they meet again.", "Σ(c²) / 4 = σ²"],
     ["All four get it back.", "c / √(σ²+ε) = x̂"],
     ["Scale and shift, the same for all four.", "x̂ · γ + β = y"],
-    ["Now back. Purple says how the loss L changes with a number; for y it is given."],
+    [
+        "Now back. Purple says how a loss L changes with a number. Given is dL/dy: at "
+        "first, L is just the first y."
+    ],
     [
         "γ and β served all four examples, so their gradients are sums.",
         "Σ(dL/dy · x̂) = dL/dγ",
@@ -50,8 +53,8 @@ TOLD = [
         "dL/dμ / 4 = ③",
     ],
     [
-        "The three paths add up. Shifting all x changes no y, so ④ is 0; stretching "
-        "them changes y only through ε, so ⑤ is next to 0.",
+        "The three paths add up. Shifting all x changes no y, so ④, the sum, is 0; "
+        "stretching them changes y only through ε, so ⑤ is next to 0.",
         "① + ② + ③ = dL/dx",
         "Σ(dL/dx) = ④",
         "Σ(dL/dx · x̂) = ⑤",
@@ -66,7 +69,8 @@ class Steps(Figure):
     the gradient of a loss back from y to x.
 
     Traits: `x`, the four examples; `dy`, the gradient of the loss with respect to y;
-    `gamma`, `beta` and `eps`, as in `bn.batch_norm`; `step`.
+    `gamma`, `beta` and `eps`, as in `bn.batch_norm`; `step`; `told`, the words and
+    formulas of each step.
 
     >>> Steps(step=3).step
     3
@@ -78,7 +82,6 @@ class Steps(Figure):
         "scale and shift. Numbers on a dotted line can be changed. Purple numbers are "
         "gradients of a loss L."
     )
-    _esm = HERE / "steps.js"
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 4, 4).tag(sync=True)
     dy = traitlets.List(traitlets.Float(), [1.0, 0.0, 0.0, 0.0], 4, 4).tag(sync=True)
     gamma = traitlets.Float(2.0).tag(sync=True)
@@ -118,8 +121,8 @@ def _picture(x, gamma, beta, eps):
                     curve = f"C{at(a)} {below} {at(b)} {above} {at(b)} {below}"
                     lines += f"M{at(a)} {above}{curve}"
     parts = [
-        '<svg viewBox="0 0 340 426" style="max-width: 24rem" role="img" '
-        'aria-label="Graph of the computation">'
+        '<svg viewBox="0 0 340 426" style="max-width: 24rem" fill="currentColor" '
+        'role="img" aria-label="From x to y in five steps">'
         f'<path class="bn-line" stroke="#8a9099" fill="none" d="{lines}"/>'
     ]
     for row, ((name, places), values) in enumerate(zip(ROWS, rows, strict=True)):
