@@ -50,7 +50,7 @@ def agrees(figure, gamma, beta, eps):
     assert x_hat == pytest.approx(expected_x_hat, abs=0.0051)
     assert y == pytest.approx(expected_y, abs=0.0051)
     for bead, value, image in zip(beads(figure), x, y, strict=True):
-        text = bead.get_attribute("aria-valuetext")
+        text = bead.get_attribute("aria-valuetext").replace("−", "-")
         spoken = [float(word) for word in re.findall(r"-?[\d.]+", text)]
         assert spoken == pytest.approx([value, image], abs=0.0051)
         assert float(bead.input_value()) == value

@@ -104,7 +104,7 @@ def state(site):
 
 def agrees(figure, state, epoch):
     assert figure.locator("output").inner_text() == f"{epoch} of {state['epochs']}"
-    lines = figure.locator("[aria-live] p").all_inner_texts()
+    lines = figure.locator("[aria-live=polite] p").all_inner_texts()
     for line, run in zip(lines, state["runs"], strict=True):
         assert line.startswith(run["name"])
         shown = [float(number) for number in re.findall(r"\d\.\d+", line)]

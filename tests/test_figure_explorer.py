@@ -92,7 +92,7 @@ def agrees(figure, rate, step):
     lr, updates = RATES[rate], STEPS[step]
     texts = figure.locator("output").all_inner_texts()
     assert texts == [f"{lr:g}", f"{updates}, epoch {updates / 235:.1f}"]
-    words = figure.locator("[aria-live]").inner_text()
+    words = figure.locator("[aria-live=polite]").inner_text()
     assert words.startswith(f"At {lr:g},")
     for name, net in NETS.items():
         shown = re.search(rf"{name} (\d\.\d+) and (\d\.\d+)", words).groups()

@@ -65,7 +65,7 @@ def truth():
     return [mean, var**0.5, (RECORD["yours"] - mean) / (var + 1e-5) ** 0.5]
 
 
-LIMITS = [(0, 0.6), (0, 1), (-2, 2)]  # of the charts
+LIMITS = [(0, 0.6), (0, 1), (-3, 3)]  # of the charts
 READ = """e => ({
   words: e.querySelector(".bn-beside output").innerText,
   charts: [...e.querySelectorAll(".bn-charts div")].map(box => ({
@@ -290,7 +290,7 @@ def test_the_buttons_set_telling_states_and_reset_the_start(figure):
         figure.get_by_role("button", name=name, exact=True).click()
         return agrees(figure, **{**START, **changes})
 
-    assert press("a glaring stranger", moved={"160": 1.0}) == -0.12
+    assert press("a glaring stranger", moved={"160": 1.0}) == 0.54
     press("impatient", momentum=1.0, mode="prediction")
     patient = {"momentum": 0.01, "mode": "prediction", "seen": 60}
     press("patient", **patient)

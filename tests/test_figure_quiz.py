@@ -604,7 +604,6 @@ def quiz(request, browser, server, site):
     if 'data-figure="quiz"' not in (site / f"chapters/{page}.html").read_text("utf-8"):
         pytest.fail(f"the chapter {page} has no quiz")
     with alive(browser, server, page, "quiz") as figure:
-        figure.page.evaluate("addEventListener('keydown', e => window.heard = e.key)")
         yield figure, Quiz(chapter).questions
 
 
@@ -672,7 +671,6 @@ def test_each_answer_is_answered_at_once_by_keyboard(quiz):
             says(box, question, k % count)
         keyboard.press("ArrowUp")
         says(box, question, count - 1)
-    assert box.page.evaluate("window.heard") is None  # a notebook has keys of its own
 
 
 MODEL = """async ([source, state]) => {

@@ -322,6 +322,9 @@ def test_the_view_follows_every_change_that_python_makes(browser, name):
     assert set(OTHERS[name]) == set(state) - fixed
     page.evaluate(NOTEBOOK, [str(figure._esm), state])
     assert page.locator(".bn-caption").inner_text() == figure.caption
+    page.evaluate("window.addEventListener('keydown', e => { window.heard = e.key; })")
+    page.locator("input").first.press("ArrowDown")
+    assert page.evaluate("window.heard") is None  # a notebook has keys of its own
     page.wait_for_timeout(100)
     for trait, value in OTHERS[name].items():
         before = page.evaluate(SEEN)

@@ -12,7 +12,7 @@ function render({ model, el }) {
       <label>epoch <input type="range" min="1" step="1"><output aria-live="off"></output></label>
     </div>
     <div aria-live="polite"></div>`;
-  const [slider, shown, words] = ["input", "output", "[aria-live]"].map((s) => el.querySelector(s));
+  const [slider, shown, words] = ["input", "output", "[aria-live=polite]"].map((s) => el.querySelector(s));
   const svgs = el.querySelectorAll("svg");
 
   const choose = (epoch) => {

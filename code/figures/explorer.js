@@ -125,7 +125,7 @@ function render({ model, el }) {
     layers.setAttribute("viewBox", `0 0 ${half} ${ROW * 4 + BELOW}`);
     layers.innerHTML = rows.join("");
     const what = `At ${rates[rate]}, accuracy after ten epochs on training images and, with fresh statistics, on test images`;
-    el.querySelector("[aria-live]").textContent = `${what}: ${said.join("; ")}.`;
+    el.querySelector("[aria-live=polite]").textContent = `${what}: ${said.join("; ")}.`;
   }
   const resize = new ResizeObserver(() => {
     full = band.clientWidth || full;

@@ -7,7 +7,7 @@ const TRY = {
   patient: { momentum: 0.01, mode: "prediction", seen: 60 },
   reset: {},
 };
-const TITLES = ["running mean", "running spread", "your output"];
+const TITLES = ["running mean", "running spread", "predicted output"];
 
 const slider = (name, limits) => `<label>${name}<input type=range ${limits}><output></output></label>`;
 const radio = (mode) => `<label><input type=radio name=mode value=${mode}>${mode}</label>`;
@@ -80,7 +80,7 @@ function render({ model, el }) {
       bead.ariaValueText = `${bead.value}, your output ${big}`;
     });
     grid.innerHTML = TITLES.map((title, i) => {
-      const [low, high] = [[0, 0, -2][i], [0.6, 1, 2][i]];
+      const [low, high] = [[0, 0, -3][i], [0.6, 1, 3][i]];
       const [now, real] = [line[seen][i], views(get("truth"))[i]];
       const at = (k, v) => `${k} ${-Math.min(high, Math.max(low, v))}`;
       return `<div><b>${title} ${write(now)}</b>
