@@ -77,8 +77,11 @@ def test_the_picture_has_the_runs_and_their_median_at_the_rate():
         assert len(lines) == len(SEEDS) + 1
         middle = [float(point.split()[1]) for point in lines[-1].split("L")]
         accuracy = [run["train_acc"] for run in runs(net, 0.01)]
-        expected = [220 - 200 * median(epoch) for epoch in zip(*accuracy, strict=True)]
+        expected = [228 - 200 * median(epoch) for epoch in zip(*accuracy, strict=True)]
         assert middle == pytest.approx(expected, abs=0.06)
+        shares = re.findall(rf'class="bn-ink bn-{net}"[^>]*>(\d+) %', picture)
+        expected = [beyond(net, 0.01, 235, layer) for layer in range(4)]
+        assert [int(share) for share in shares] == pytest.approx(expected, abs=0.51)
 
 
 @pytest.fixture(params=["06-lenet", "index"])

@@ -89,17 +89,18 @@ def _picture(epochs, runs):
             parts.append(f'<path class="bn-grid" {line}/>')
             parts.append(f'<text x="{left - 16}" y="{y + 5}">{value}</text>')
         step = 270 / max(1, epochs - 1)
-        for run in runs:
+        for row, run in enumerate(runs):
             kind = run["kind"]
             values = enumerate(run[key])
             points = [f"{left + step * i:.1f} {200 - 170 * v:.1f}" for i, v in values]
             if points:
                 looks = f'class="bn-curve bn-{kind}" fill="none" stroke="{KINDS[kind]}"'
                 parts.append(f'<path {looks} d="M{"L".join(points)}"/>')
-                x, y = points[-1].split()
-                name = html.escape(run["name"])
-                place = f'text-anchor="end" x="{x}" y="{float(y) + 18:.1f}"'
-                parts.append(f'<text class="bn-ink bn-{kind}" {place}>{name}</text>')
+                place = f'text-anchor="end" x="{left + 270}" y="{172 + 18 * row}"'
+                parts.append(
+                    f'<text class="bn-ink bn-{kind}" {place}>'
+                    f"{html.escape(run['name'])}</text>"
+                )
         for epoch in (1, epochs):
             x = left + step * (epoch - 1)
             parts.append(f'<text text-anchor="middle" x="{x:g}" y="218">{epoch}</text>')

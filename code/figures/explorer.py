@@ -32,7 +32,8 @@ class Explorer(Figure):
         "LeNet on Fashion-MNIST. Thin lines are single runs, thick ones medians. The "
         "histograms, of one run, face each other, batch norm above and plain below "
         "the line; they are cut at 35 % a bin, and what lies beyond ±8 is counted in "
-        "the outermost bins. Beyond ±4 a sigmoid hardly answers."
+        "the outermost bins. The percentages lie beyond ±4, where a sigmoid hardly "
+        "answers."
     )
     rate = traitlets.Int(RATES.index(1), min=0, max=len(RATES) - 1).tag(sync=True)
     step = traitlets.Int(6, min=0, max=11).tag(sync=True)
@@ -46,7 +47,7 @@ class Explorer(Figure):
         return f"Explorer(rate={self.rate}, step={self.step})"
 
     def picture(self):
-        return _picture(self.data, self.rate)
+        return _picture(self.data, self.rate, self.step)
 
 
 def condense(runs):
@@ -96,28 +97,45 @@ def _beyond(counts, limit=8.0):
     return round(1 - sum(counts[inner:-inner]) / sum(counts), 4)
 
 
-def _picture(data, rate):
-    """The learning curves at one rate: thin for each run, thick for the median."""
+def _picture(data, rate, step):
+    """The learning curves at one rate and, beside them, the facing histograms."""
     ends = {net: data[net]["median"][rate][-1] for net in NETS}
-    title = f"Training accuracy over ten epochs at learning rate {data['rates'][rate]}"
-    label = f"{title}: with batch norm {ends['bn']:.2f}, plain {ends['plain']:.2f}"
+    what = f"LeNet at learning rate {data['rates'][rate]}"
+    label = f"{what} reaches training accuracy {ends['bn']:.2f} with batch norm"
+    updates = data["steps"][step]
     parts = [
-        f'<svg viewBox="0 0 640 250" fill="currentColor" role="img" '
-        f'aria-label="{label}"><text x="30" y="14">{title}</text>'
+        f'<svg viewBox="0 0 640 262" fill="currentColor" role="img" '
+        f'aria-label="{label} and {ends["plain"]:.2f} without">'
+        f'<text x="20" y="14">{what}: training accuracy</text>'
+        f'<text x="370" y="14">Inputs of sigmoids, {updates} updates</text>'
+        '<text x="20" y="244">1</text>'
+        '<text x="302" y="244" text-anchor="end">10 epochs</text>'
     ]
-    for value, y in ((0, 220), (1, 20)):
-        parts.append(f'<path class="bn-grid" stroke="#8a9099" d="M30 {y}H630"/>')
-        parts.append(f'<text x="14" y="{y + 5}">{value}</text>')
-    for epoch in (1, 10):
-        parts.append(f'<text x="{60 * epoch + 26}" y="240">{epoch}</text>')
-    for net, color in NETS.items():
-        name = f'x="620" y="{236 - 200 * ends[net]:.0f}" text-anchor="end"'
-        text = {"bn": "batch norm", "plain": "plain"}[net]
-        parts.append(f'<text class="bn-ink bn-{net}" {name}>{text}</text>')
+    for value, y in ((0, 228), (1, 28)):
+        parts.append(f'<path class="bn-grid" stroke="#8a9099" d="M20 {y}H302"/>')
+        parts.append(f'<text x="4" y="{y + 5}">{value}</text>')
+    for value in (-8, -4, 0, 4, 8):
+        x = 505 + 15 * value
+        parts.append(f'<path class="bn-grid" stroke="#8a9099" d="M{x} 24V228"/>')
+        parts.append(f'<text x="{x}" y="244" text-anchor="middle">{value}</text>')
+    for side, (net, color) in zip((-1, 1), NETS.items(), strict=True):
+        place = f'x="302" y="{200 + 9 * side}" text-anchor="end"'
+        name = "batch norm" if net == "bn" else net
+        parts.append(f'<text class="bn-ink bn-{net}" {place}>{name}</text>')
         runs, middle = data[net]["train_acc"][rate], data[net]["median"][rate]
         for run, width in [*((run, 1) for run in runs), (middle, 3)]:
-            points = [f"{90 + 60 * i} {220 - 200 * v:.1f}" for i, v in enumerate(run)]
+            points = [f"{24 + 30 * i} {228 - 200 * v:.1f}" for i, v in enumerate(run)]
             looks = f'fill="none" stroke="{color}" style="stroke-width:{width}px"'
             d = "L".join(points)
             parts.append(f'<path class="bn-curve bn-{net}" {looks} d="M{d}"/>')
+        for layer, counts in enumerate(data[net]["counts"][rate][step]):
+            zero = 52 + 50 * layer + side
+            outline = "".join(
+                f"V{zero + side * 22 * min(350, count) / 350:.1f}h6" for count in counts
+            )
+            d = f"M385 {zero}{outline}V{zero}z"
+            parts.append(f'<path class="bn-area bn-{net}" fill="{color}" d="{d}"/>')
+            share = f"{100 * data[net]['beyond'][rate][step][layer]:.0f} %"
+            place = f'x="380" y="{zero + 5 + 9 * side}" text-anchor="end"'
+            parts.append(f'<text class="bn-ink bn-{net}" {place}>{share}</text>')
     return "".join([*parts, "</svg>"])
