@@ -101,6 +101,9 @@ def agrees(figure, rate, step):
         shown = re.search(rf"{name} (\d\.\d+) and (\d\.\d+)", words).groups()
         expected = [final(net, lr, key) for key in ("train_acc", "test_acc")]
         assert [float(v) for v in shown] == pytest.approx(expected, abs=0.00051)
+        spoken = re.search(rf"{name} [^(]*\(beyond ±4: ([\d, ]+) %\)", words)[1]
+        shares = [beyond(net, lr, updates, layer) for layer in range(4)]
+        assert [int(v) for v in spoken.split(",")] == pytest.approx(shares, abs=0.51)
 
     band, curves, layers = figure.locator("svg").all()
     for net in NETS.values():

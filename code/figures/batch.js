@@ -1,7 +1,7 @@
 // A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread from each
 // example to its image. The examples are range inputs that lie one over the other.
 
-const [LOW, HIGH, TOP, BOTTOM, MOST] = [-4, 20, 64, 196, 8]; // limits of x; heights in px; examples
+const [LOW, HIGH, TOP, BOTTOM, MOST] = [-4, 20, 64, 196, 8]; // limits of x; heights, px
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
 
 // The same formula as code/bn.py, which a browser test holds it to.

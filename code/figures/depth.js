@@ -18,7 +18,7 @@ function render({ model, el }) {
   const button = (net) => `<button type="button" name="${net}">${net}, ${TRY[net]} layers</button>`;
   el.classList.add("bn-figure");
   el.innerHTML = `<fieldset class="bn-controls"><legend>Net:</legend>${each(nets, radio)}</fieldset>
-    <div class="bn-controls"><label>depth <input type="range" max="${depths.length - 1}"></label>
+    <div class="bn-controls"><label>depth <input type="range" max="${depths.length - 1}"><output aria-live="off"></output></label>
       <label>layer <input type="range" min="1"></label></div><p aria-live="polite"></p>
     <div class="bn-sides"><p aria-live="polite"></p><p aria-live="polite"></p></div>
     <svg role="img" aria-label="variances and gradients" class="bn-ladder"></svg>
@@ -61,7 +61,8 @@ function render({ model, el }) {
     svg.innerHTML = `<g transform="translate(${2 * reach + 80} ${BOTTOM})">${ENDS.map(panel).join("")}
       <path class="bn-line" d="M-999 ${y(layer - 1)}H999"/><text y="${y(layer - 1) - 4}">${layer}</text></g>`;
     el.querySelector(`[value="${net}"]`).checked = true;
-    [deep.value, deep.ariaValueText] = [depths.indexOf(depth), `${depth} layers`];
+    deep.value = depths.indexOf(depth);
+    deep.ariaValueText = deep.nextSibling.textContent = `${depth} layers`;
     [at.max, at.value] = [depth, layer];
     const [variance, gradient] = [0, 1].map((k) => format(shown(net, k)[layer - 1]));
     text.textContent = `layer ${layer} of ${depth}: variance ${variance}, gradient ${gradient}`;

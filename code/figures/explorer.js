@@ -2,13 +2,6 @@
 // seeds: where each net trains, how it trains at one rate, and what enters its sigmoids on the way.
 
 const NETS = { bn: "batch norm", plain: "plain" };
-const LAYERS = ["conv 1", "conv 2", "linear 1", "linear 2"];
-const TRIES = {
-  "0.01: only one starts": [0, 11],
-  "1: the first epoch": [4, 6],
-  "1: the end": [4, 11],
-  "3: the end": [5, 11],
-};
 const [BAND, CURVES, ROW, CAP] = [120, 250, 56, 350]; // px; a histogram is cut at CAP per thousand
 const [LEFT, RIGHT, ABOVE, BELOW] = [34, 12, 12, 26]; // margins, px
 
@@ -19,7 +12,7 @@ const write = (x, y, text, anchor = "middle", kind = "") =>
 
 function render({ model, el }) {
   const data = model.get("data");
-  const { rates, steps } = data;
+  const { rates, steps, layers: names, tries } = data;
   const drawing = (title, keys = "") =>
     `<div><p class="bn-head">${title}${keys}</p><svg role="img" aria-label="${title}"></svg></div>`;
   const slider = (label, values) =>
@@ -33,7 +26,7 @@ function render({ model, el }) {
     </div>
     ${slider("updates", steps)}<p aria-live="polite"></p>
     <div class="bn-controls">Try this:
-      ${Object.keys(TRIES)
+      ${Object.keys(tries)
         .map((text) => `<button type="button">${text}</button>`)
         .join("")}
     </div>`;
@@ -43,7 +36,7 @@ function render({ model, el }) {
     model.save_changes();
   };
   for (const button of el.querySelectorAll("button")) {
-    const [rate, step] = TRIES[button.textContent];
+    const [rate, step] = tries[button.textContent];
     button.onclick = () => change({ rate, step });
   }
   const inputs = el.querySelectorAll("input");
@@ -62,7 +55,7 @@ function render({ model, el }) {
   const up = (height, value) => height - BELOW - (height - ABOVE - BELOW) * value;
   const byRate = (value, i) => [across(full, i / (rates.length - 1)), up(BAND, value)];
   const byEpoch = (value, i) => [across(half, (i + 1) / 10), up(CURVES, value)];
-  // A drawing with axes of an accuracy, from 0 to 1, and of `names`; a line marks the place `now`.
+  // Axes of an accuracy, from 0 to 1, and of `names`; a line marks the place `now`.
   function chart(svg, width, height, names, now, content) {
     const grid = [0, 0.5, 1].map((value) => {
       const y = up(height, value);
@@ -97,7 +90,7 @@ function render({ model, el }) {
       input.nextSibling.textContent = texts[i];
     });
     const [bands, lines, said] = [[], [], []];
-    const rows = LAYERS.map((name, i) => write(0, ROW * (i + 0.5) - 10, name, "start"));
+    const rows = names.map((name, i) => write(0, ROW * (i + 0.5) - 10, name, "start"));
     for (const value of [-8, -4, 0, 4, 8]) {
       const x = within((value + 8) / 16);
       rows.push(
@@ -118,7 +111,10 @@ function render({ model, el }) {
       for (const run of train_acc[rate]) lines.push(path(`curve bn-thin bn-${net}`, run.map(byEpoch)));
       lines.push(path(`curve bn-${net}`, median[rate].map(byEpoch)));
       rows.push(...counts[rate][step].map((c, i) => histogram(net, i, c, beyond[rate][step][i])));
-      said.push(`${NETS[net]} ${final[rate].toFixed(3)} and ${test_acc[rate].toFixed(3)}`);
+      const shares = beyond[rate][step].map((v) => (100 * v).toFixed(0)).join(", ");
+      said.push(
+        `${NETS[net]} ${final[rate].toFixed(3)} and ${test_acc[rate].toFixed(3)} (beyond ±4: ${shares} %)`,
+      );
     }
     chart(band, full, BAND, rates, rate / (rates.length - 1), bands);
     chart(curves, half, CURVES, [0, 5, 10], done, lines);

@@ -9,6 +9,14 @@ from records import read_record
 
 NETS = {"bn": "#0072b2", "plain": "#d55e00"}
 RATES, SEEDS = (0.01, 0.03, 0.1, 0.3, 1, 3), range(5)
+LAYERS = ["conv 1", "conv 2", "linear 1", "linear 2"]
+# What the buttons say, and the positions of rate and step that they set.
+TRIES = {
+    "0.01: only one starts": [0, 11],
+    "1: the first epoch": [4, 6],
+    "1: the end": [4, 11],
+    "3: the end": [5, 11],
+}
 SATURATED = 4.0  # beyond, a sigmoid is within 2 % of 0 or 1
 
 
@@ -55,6 +63,7 @@ def condense(runs):
     first = runs["bn lr=1 seed=0"]
     steps = list(first["pre_activations"])
     data = {"rates": list(RATES), "steps": [int(step) for step in steps]}
+    data |= {"layers": LAYERS, "tries": TRIES}
     for net in NETS:
         grid = [
             [runs[f"{net} lr={rate:g} seed={seed}"] for seed in SEEDS] for rate in RATES
