@@ -113,12 +113,12 @@ def agrees(figure, rate, step):
         for line, values in zip([*thin, thick], accuracy, strict=True):
             shown = [(224 - y) / 212 for _, y in points(line)]
             assert shown == pytest.approx(values, abs=0.0005)
-        ends = [(94 - y) / 82 for _, y in points(band.locator(f".bn-curve.bn-{net}"))]
+        ends = [(124 - y) / 112 for _, y in points(band.locator(f".bn-curve.bn-{net}"))]
         assert ends == pytest.approx(
             [final(net, r, "train_acc") for r in RATES], abs=0.001
         )
         dot = band.locator(f".bn-dot.bn-{net}")
-        assert (94 - float(dot.get_attribute("cy"))) / 82 == pytest.approx(
+        assert (124 - float(dot.get_attribute("cy"))) / 112 == pytest.approx(
             ends[rate], abs=0.001
         )
         percents = layers.locator(f".bn-ink.bn-{net}").all_text_contents()

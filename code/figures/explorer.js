@@ -2,7 +2,7 @@
 // seeds: where each net trains, how it trains at one rate, and what enters its sigmoids on the way.
 
 const NETS = { bn: "batch norm", plain: "plain" };
-const [BAND, CURVES, ROW, CAP] = [120, 250, 56, 350]; // px; a histogram is cut at CAP per thousand
+const [BAND, CURVES, ROW, CAP] = [150, 250, 56, 350]; // px; a histogram is cut at CAP per thousand
 const [LEFT, RIGHT, ABOVE, BELOW] = [34, 12, 12, 26]; // margins, px
 
 const path = (kind, points) =>
