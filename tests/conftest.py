@@ -39,6 +39,22 @@ FLAGS = [  # starts as root in a container, and asks for nothing on its own acco
     "--disable-background-networking",
     "--disable-component-update",
 ]
+# Draws a figure as a notebook does; `window.set` changes its state from outside.
+NOTEBOOK = """async ([module, state]) => {
+  const listeners = {};
+  const model = {
+    get: name => state[name],
+    set() {}, save_changes() {},
+    on(event, f) { (listeners[event] ??= []).push(f); },
+  };
+  window.set = (name, value) => {
+    state[name] = value;
+    for (const f of listeners["change:" + name] ?? []) f();
+  };
+  const source = new Blob([module], { type: "text/javascript" });
+  const { default: widget } = await import(URL.createObjectURL(source));
+  widget.render({ model, el: document.body });
+}"""
 
 
 def pytest_configure(config):

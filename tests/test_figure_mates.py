@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bn import BatchNorm
-from conftest import ROOT, alive, touch
+from conftest import NOTEBOOK, alive, touch
 from fashion_mnist import LABELS, load
 from figures import Mates
 from records import read_record
@@ -299,26 +299,17 @@ def test_the_buttons_set_telling_states_and_reset_the_start(figure):
     press("next batch", seen=21)
 
 
-def test_it_follows_changes_that_python_makes(figure):
-    source = (ROOT / "code" / "figures" / "mates.js").read_text(encoding="utf-8")
-    words = """async ([source, state, changes]) => {
-      const blob = new Blob([source], {type: "text/javascript"});
-      const { default: { render } } = await import(URL.createObjectURL(blob));
-      const listeners = {}, el = document.createElement("div");
-      const model = { get: n => state[n], set() {}, save_changes() {},
-                      on: (event, f) => { listeners[event] = f; } };
-      render({ model, el });
-      for (const name in changes) {
-        state[name] = changes[name];
-        listeners[`change:${name}`]();
-      }
-      return el.querySelector("output").textContent + el.querySelector(".bn-charts b").
-        parentNode.textContent;
-    }"""
+def test_it_follows_changes_that_python_makes(browser):
+    page = browser.new_page()
+    page.evaluate(NOTEBOOK, [str(Mates()._esm), Mates().state()])
     changes = {"size": 4, "momentum": 0.5, "seen": 3, "mode": "prediction"}
     changes |= {"moved": {"1": 0.9}, "yours": 0.5, "truth": [0.25, 0.01]}
     changes["stream"] = [0.25 + 0.001 * i for i in range(100)]
-    seen = figure.page.evaluate(words, [source, Mates().state(), changes])
+    for name, value in changes.items():
+        page.evaluate("([name, value]) => window.set(name, value)", [name, value])
+    seen = page.locator("output").first.text_content()
+    seen += page.locator(".bn-charts div").first.text_content()
+    page.close()
     same = Mates(**changes)
     output, mean, spread, again, true, gap, *_ = numbers(seen)
     running, var = same.running()[-1]

@@ -12,7 +12,7 @@ from jupyter_client.manager import start_new_kernel
 
 import book_figures
 import figures
-from conftest import ROOT
+from conftest import NOTEBOOK, ROOT
 from figures import Batch, Share
 from test_pages import violations
 
@@ -141,7 +141,7 @@ def offline(browser, site, chapter, name, **options):
 def react(figure):
     """Operate its controls by keyboard until what it shows changes."""
     before = figure.inner_html()
-    for control in figure.locator("input, button, [role=slider]").all():
+    for control in figure.locator("input, button").all():
         control.focus()
         for key in ("Space", "ArrowRight", "ArrowLeft"):
             figure.page.keyboard.press(key)
@@ -293,22 +293,6 @@ STARTS = {
     "quiz": {"chapter": "transform"},
     "steps": {"step": 12},
 }
-# Draws a figure as a notebook does; `window.set` changes its state from outside.
-NOTEBOOK = """async ([module, state]) => {
-  const listeners = {};
-  const model = {
-    get: name => state[name],
-    set() {}, save_changes() {},
-    on(event, f) { (listeners[event] ??= []).push(f); },
-  };
-  window.set = (name, value) => {
-    state[name] = value;
-    for (const f of listeners["change:" + name] ?? []) f();
-  };
-  const source = new Blob([module], { type: "text/javascript" });
-  const { default: widget } = await import(URL.createObjectURL(source));
-  widget.render({ model, el: document.body });
-}"""
 SEEN = """() => document.body.innerHTML
   + [...document.querySelectorAll("input, output")].map(e => e.value + e.checked)"""
 

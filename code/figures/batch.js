@@ -71,11 +71,11 @@ function render({ model, el }) {
     const line = (name, y) => `<text class="bn-name" x="-20" y="${y + 5}">${name}</text>
       ${across(0, 100, y, y)}${ticks.map((v) => across(share(v), share(v), y - 4, y + 4)).join("")}`;
     const number = (v) => `<text x="${share(v)}%" y="${BOTTOM + 26}" text-anchor="middle">${v}</text>`;
-    const thread = (
-      v,
-      i,
-    ) => `<line class="bn-thread" x1="${share(v)}%" y1="${TOP}" x2="${share(y[i])}%" y2="${BOTTOM}"/>
-      <circle class="bn-out" r="7" cx="${share(y[i])}%" cy="${BOTTOM}"/>`;
+    const thread = (v, i) => {
+      const [from, to] = [share(v), share(y[i])];
+      return `<line class="bn-thread" x1="${from}%" y1="${TOP}" x2="${to}%" y2="${BOTTOM}"/>
+        <circle class="bn-out" r="7" cx="${to}%" cy="${BOTTOM}"/>`;
+    };
     const band = [share(mean - sigma), share(mean + sigma)];
     el.querySelector("svg").innerHTML = `
       <rect class="bn-band" y="${TOP - 20}" height="40" x="${band[0]}%" width="${band[1] - band[0]}%"/>
@@ -94,9 +94,8 @@ function render({ model, el }) {
       sliders[i].ariaValueText = sliders[i].nextSibling.textContent = format(v, i);
     });
     const [, , undo, , more, fewer] = el.querySelectorAll("button");
-    undo.disabled = x.length < 2;
     more.disabled = x.length >= MOST;
-    fewer.disabled = x.length <= 1;
+    undo.disabled = fewer.disabled = x.length < 2;
     const row = (name, values, digits) => {
       const cells = values.map((v) => `<td>${minus((Math.abs(v) < 0.005 ? 0 : v).toFixed(digits))}</td>`);
       return `<tr><th scope="row">${name}</th>${cells.join("")}</tr>`;

@@ -61,7 +61,7 @@ class Depth(Figure):
     net = traitlets.Enum(list(WORDS), "batch norm").tag(sync=True)
     depth = traitlets.Enum(DEPTHS, 50).tag(sync=True)
     layer = traitlets.Int(1, min=1).tag(sync=True)
-    data = traitlets.Dict(read_only=True).tag(sync=True)
+    data = traitlets.Dict(read_only=True).tag(sync=True, data=True)
 
     @traitlets.default("data")
     def _recorded(self):
@@ -74,9 +74,6 @@ class Depth(Figure):
             }
             for net, run in ((net, runs[net]) for net in WORDS)
         }
-
-    def __repr__(self):
-        return f"Depth(depth={self.depth}, layer={self.layer}, net={self.net!r})"
 
     def picture(self):
         return _picture(self.net, self.depth, self.data[self.net])

@@ -45,14 +45,11 @@ class Explorer(Figure):
     )
     rate = traitlets.Int(RATES.index(1), min=0, max=len(RATES) - 1).tag(sync=True)
     step = traitlets.Int(6, min=0, max=11).tag(sync=True)
-    data = traitlets.Dict(read_only=True).tag(sync=True)
+    data = traitlets.Dict(read_only=True).tag(sync=True, data=True)
 
     @traitlets.default("data")
     def _recorded(self):
         return condense(read_record("lenet_rates")["runs"])
-
-    def __repr__(self):
-        return f"Explorer(rate={self.rate}, step={self.step})"
 
     def picture(self):
         return _picture(self.data, self.rate, self.step)

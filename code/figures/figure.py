@@ -73,7 +73,12 @@ class Figure(anywidget.AnyWidget):
         )
 
     def __repr__(self):
-        state = ", ".join(f"{name}={value!r}" for name, value in self.state().items())
+        """The state without the traits tagged as data."""
+        state = ", ".join(
+            f"{name}={value!r}"
+            for name, value in self.state().items()
+            if not self.trait_metadata(name, "data")
+        )
         return f"{type(self).__name__}({state})"
 
     def _repr_mimebundle_(self, **kwargs):

@@ -40,16 +40,13 @@ class Mates(Figure):
     moved = traitlets.Dict(
         value_trait=traitlets.Float(), key_trait=traitlets.Unicode()
     ).tag(sync=True)
-    stream = traitlets.List(traitlets.Float(), RECORD["stream"]).tag(sync=True)
-    yours = traitlets.Float(RECORD["yours"]).tag(sync=True)
-    truth = traitlets.List(traitlets.Float(), [RECORD["mean"], RECORD["variance"]]).tag(
-        sync=True
+    stream = traitlets.List(traitlets.Float(), RECORD["stream"]).tag(
+        sync=True, data=True
     )
-
-    def __repr__(self):
-        """Without the data."""
-        names = ("mode", "momentum", "moved", "seen", "size")
-        return f"Mates({', '.join(f'{n}={getattr(self, n)!r}' for n in names)})"
+    yours = traitlets.Float(RECORD["yours"]).tag(sync=True, data=True)
+    truth = traitlets.List(traitlets.Float(), [RECORD["mean"], RECORD["variance"]]).tag(
+        sync=True, data=True
+    )
 
     def batch(self, k):
         """The strangers of batch k, counted from 0; shape (size, 1)."""

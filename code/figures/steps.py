@@ -88,11 +88,7 @@ class Steps(Figure):
     beta = traitlets.Float(-1.0).tag(sync=True)
     eps = traitlets.Float(1e-5).tag(sync=True)
     step = traitlets.Int(1, min=0, max=12).tag(sync=True)
-    told = traitlets.List(default_value=TOLD, read_only=True).tag(sync=True)
-
-    def __repr__(self):
-        state = {k: v for k, v in self.state().items() if k != "told"}
-        return f"Steps({', '.join(f'{k}={v!r}' for k, v in state.items())})"
+    told = traitlets.List(default_value=TOLD, read_only=True).tag(sync=True, data=True)
 
     def picture(self):
         return _picture(self.x, self.gamma, self.beta, self.eps)
