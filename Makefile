@@ -13,7 +13,7 @@ test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book test execute measure lab clean help
+.PHONY: book test execute measure lab repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
@@ -21,6 +21,7 @@ help:
 	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
+	@echo "make repository URL=... BRANCH=...   change the address of the repository"
 	@echo "make clean    remove what was built"
 
 # Debian and Ubuntu keep ensurepip, which venv needs, in a package of its own.
@@ -71,6 +72,10 @@ measure: $(BIN)/.installed
 lab: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet jupyterlab -c constraints.txt
 	$(BIN)/python -m jupyterlab
+
+# BRANCH may be left out: then it stays as it is.
+repository: $(BIN)/.installed
+	$(BIN)/python tools/repository.py '$(URL)' $(BRANCH)
 
 clean:
 	rm -rf _build

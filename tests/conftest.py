@@ -12,7 +12,8 @@ import torch
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / d) for d in ("code", "extensions", "measurements")]
+FOLDERS = "code", "extensions", "measurements", "tools"
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
 from install_browser import find_chromium
 from test_book import toc_files

@@ -112,10 +112,6 @@ def test_the_readme_enters_the_folder_that_git_makes():
     assert re.findall(r"^cd (\S+)$", read("README.md"), re.MULTILINE) == [NAME]
 
 
-def test_the_guide_to_changing_the_address_starts_from_the_one_in_config():
-    assert f"export OLD={OWNER}/{NAME} NEW=" in read("CONTRIBUTING.md")
-
-
 def test_other_addresses_of_the_book_would_be_noticed():
     good = f"{URL} {URL}/issues {URL}.git https://github.com/pytorch/pytorch {COLAB}a"
     assert strangers(good + f" https://{OWNER}.github.io/{NAME}/") == []
