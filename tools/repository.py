@@ -3,7 +3,7 @@
     python tools/repository.py https://github.com/OWNER/NAME [BRANCH]
 
 `_config.yml` has the old address. What names it in the guides, the citation, the pages,
-the workflows and the notebooks is made to name the new one, and nothing else is touched.
+the workflows and the notebooks is made to name the new one; nothing else is touched.
 Without a branch, the branch stays as it is.
 """
 
