@@ -5,3 +5,7 @@ document.addEventListener("click", (event) => {
     window.dispatchEvent(new Event("resize"));
   }
 });
+// The theme writes what these buttons do into the page, where a server may forbid code.
+document.addEventListener("click", (event) => {
+  window[event.target.closest("[data-call]")?.dataset.call]?.();
+});
