@@ -265,7 +265,7 @@ OTHERS = {
         "epochs": 5,
         "epoch": 1,
     },
-    "depth": {"net": "plain", "depth": 10, "layer": 7},
+    "depth": {"depth": 10, "layer": 7},
     "explorer": {"rate": 0, "step": 2},
     "mates": {
         "size": 4,

@@ -1,80 +1,77 @@
-// Down the depth: each rung is a layer, the input at the foot; variances left, gradients right.
+// Down the depth: a ladder for each net and direction; each rung is a layer, the input at the foot.
 
-const [BOTTOM, HEIGHT] = [400, 380];
-const ENDS = [16, 8]; // powers of ten around 1
-const TRY = { plain: 50, residual: 50, "residual + batch norm": 100, "batch norm": 50 };
+const MARGIN = 5; // px above and below a ladder
 
 const power = (k) => `10${`${k}`.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
-const format = (v) => (v ? v.toPrecision(3).replace(/e\+?(.*)/, (_, k) => ` · ${power(k)}`) : "below 10⁻³⁰");
+const digits = (v) => (v > 1e-3 && v < 1e3 ? v.toPrecision(3) : v.toExponential(1));
+const times = (v) => (v ? `×${digits(v).replace(/e\+?(.*)/, (_, k) => `·${power(k)}`)}` : `< ${power(-27)}`);
 const each = (list, f) => list.map(f).join("");
 
 function render({ model, el }) {
-  const data = model.get("data");
-  const nets = Object.keys(data);
-  const depths = Object.keys(data.plain.words).map(Number);
-  const group = Math.random();
-  const radio = (net) =>
-    `<label data-net="${net}"><input type="radio" name="${group}" value="${net}">${net}</label>`;
-  const button = (net) => `<button type="button" name="${net}">${net}, ${TRY[net]} layers</button>`;
+  const { nets, rows, said } = model.get("data");
+  const names = Object.keys(nets);
+  const depths = Object.keys(said).map(Number);
+  const tick = (k) => `<span>${k ? power(k) : 1}</span>`;
+  const cell = (net, end) => `<td data-net="${net}">
+    <svg preserveAspectRatio="none" aria-hidden="true"><path/><path/><path/><path/></svg>
+    <div aria-hidden="true">${each([-end, 0, end], tick)}</div><b></b> <small></small> <i></i></td>`;
+  const row = ({ name, what, end }) => `<tbody>
+    <tr><th colspan="${names.length}" scope="rowgroup">${name} <small>${what}</small></th></tr>
+    <tr>${each(names, (net) => cell(net, end))}</tr></tbody>`;
   el.classList.add("bn-figure");
-  el.innerHTML = `<fieldset class="bn-controls"><legend>Net:</legend>${each(nets, radio)}</fieldset>
-    <div class="bn-controls"><label>depth <input type="range" max="${depths.length - 1}"><output aria-live="off"></output></label>
-      <label>layer <input type="range" min="1"></label></div><p aria-live="polite"></p>
-    <div class="bn-sides"><p aria-live="polite"></p><p aria-live="polite"></p></div>
-    <svg role="img" aria-label="variances and gradients" class="bn-ladder"></svg>
-    <div class="bn-controls">Try this: ${each(Object.keys(TRY), button)}</div>`;
-  const [deep, at, text, up, down, svg] = el.querySelectorAll("[type=range], p, svg");
+  el.innerHTML = `<label class="bn-deep">Depth <output aria-live="off"></output>
+      <input type="range" max="${depths.length - 1}"></label><p aria-live="polite"></p>
+    <table class="bn-ladders"><thead><tr>${each(names, (net) => `<th scope="col">${net}</th>`)}</tr></thead>
+      ${each(rows, row)}</table>
+    <div class="bn-controls"><label>Layer <input type="range" min="1"><output aria-live="off"></output></label></div>`;
+  const [deep, at] = el.querySelectorAll("input");
+  const [depthText, layerText] = el.querySelectorAll("output");
+  const table = el.querySelector("table");
 
-  const change = (...values) => {
-    ["net", "depth", "layer"].forEach((name, i) => model.set(name, values[i]));
+  const change = (name, value) => {
+    model.set(name, value);
     model.save_changes();
   };
-  el.oninput = () => change(el.querySelector(":checked").value, depths[deep.value], Number(at.value));
-  el.onclick = ({ target: { name } }) => {
-    if (name in TRY) change(name, TRY[name], 1);
-  };
-  svg.onpointermove = svg.onpointerdown = ({ clientY }) => {
-    const { top } = svg.getBoundingClientRect();
-    at.value = ((BOTTOM + top - clientY) / HEIGHT) * at.max + 0.5; // the slider clamps
-    el.oninput();
+  deep.oninput = () => change("depth", depths[deep.value]);
+  at.oninput = () => change("layer", Number(at.value));
+  table.onpointermove = table.onpointerdown = ({ target, clientY }) => {
+    const box = target.closest("svg")?.getBoundingClientRect();
+    if (!box) return;
+    const height = (box.bottom - MARGIN - clientY) / (box.height - 2 * MARGIN);
+    at.value = Math.ceil(height * at.max); // the slider clamps
+    at.oninput();
   };
 
-  let reach = 100; // px from the middle of a panel to its ends
   function draw() {
-    const [net, depth] = [model.get("net"), model.get("depth")];
+    const depth = model.get("depth");
     const layer = Math.min(model.get("layer"), depth);
-    const y = (i) => (-HEIGHT * (i + 0.5)) / depth;
-    const shown = (name, k) => (k ? data[name].gradient[depth] : data[name].variance.slice(0, depth));
-    const panel = (end, k) => {
-      const x = (v) => Math.max(-reach - 20, Math.min(reach + 20, (reach * Math.log10(v)) / end));
-      const values = shown(net, k);
-      const points = (name) => shown(name, k).map((v, i) => [x(v), y(i)]);
-      const line = (name) => `<path data-net="${name}" d="M${points(name).join("L")}"/>`;
-      const tick = (p) => `<path class="bn-line" d="M${p * reach} 0v-${HEIGHT}"/>
-        <text x="${p * reach}" y="20">${p ? power(p * end) : 1}</text>`;
-      return `<g transform="translate(${(2 * k - 1) * (reach + 56)})">
-        ${each([-1, 0, 1], tick)}${each(nets, line)}<g data-net="${net}">${line(net)}
-        <path stroke-width="${Math.min(10, 300 / depth)}"
-          d="${each(values, (v, i) => `M${x(values.at(-k))} ${y(i)}H${x(v)}`)}"/>
-        <circle cx="${x(values[layer - 1])}" cy="${y(layer - 1)}" r="5"/></g></g>`;
-    };
-    svg.innerHTML = `<g transform="translate(${2 * reach + 80} ${BOTTOM})">${ENDS.map(panel).join("")}
-      <path class="bn-line" d="M-999 ${y(layer - 1)}H999"/><text y="${y(layer - 1) - 4}">${layer}</text></g>`;
-    el.querySelector(`[value="${net}"]`).checked = true;
+    el.querySelectorAll("td").forEach((td, i) => {
+      const backward = Math.floor(i / names.length);
+      const net = nets[td.dataset.net];
+      const values = backward ? net.gradient[depth] : net.variance.slice(0, depth);
+      const x = (v) => Math.log10(v || 1e-99) / rows[backward].end;
+      const ends = values.map((v, k) => `${x(v)} ${-k - 0.5}`);
+      const [svg, , growth, theory, value] = td.children;
+      svg.setAttribute("viewBox", `-1.25 ${-depth} 2.5 ${depth}`);
+      svg.style.strokeWidth = Math.min(0.45, depth / 80);
+      const line = (end, k) => `M0 ${-k - 0.5}H${parseFloat(end)}`;
+      const axis = ends.map((_, k) => `M-.07 ${-k - 0.5}h.14`).join("");
+      const paths = [axis, each(ends, line), `M${ends.join("L")}`, `M${ends[layer - 1]}h0`];
+      paths.forEach((d, k) => svg.children[k].setAttribute("d", d));
+      [growth.textContent, theory.textContent] = net.words[depth][backward];
+      value.textContent = times(values[layer - 1]);
+    });
+    table.ariaLabel = `growth, theory, and the value in layer ${layer}`;
+    table.style.setProperty("--at", 1 - (layer - 0.5) / depth);
+    table.style.setProperty("--layer", layer);
     deep.value = depths.indexOf(depth);
-    deep.ariaValueText = deep.nextSibling.textContent = `${depth} layers`;
+    deep.ariaValueText = depthText.value = `${depth} layers`;
     [at.max, at.value] = [depth, layer];
-    const [variance, gradient] = [0, 1].map((k) => format(shown(net, k)[layer - 1]));
-    text.textContent = `layer ${layer} of ${depth}: variance ${variance}, gradient ${gradient}`;
-    [up.textContent, down.textContent] = data[net].words[depth];
+    at.ariaValueText = layerText.value = `${layer} of ${depth}`;
+    el.querySelector("p").textContent = said[depth];
   }
-  for (const name of ["net", "depth", "layer"]) model.on(`change:${name}`, draw);
-  const resize = new ResizeObserver(() => {
-    reach = svg.clientWidth / 4 - 40;
-    draw();
-  });
-  resize.observe(el);
-  return () => resize.disconnect();
+  for (const name of ["depth", "layer"]) model.on(`change:${name}`, draw);
+  draw();
 }
 
 export default { render };
