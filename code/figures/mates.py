@@ -43,10 +43,10 @@ class Mates(Figure):
 
     name = "mates"
     caption = (
-        "The brightness of your image, a pullover, among strangers, and below them the "
-        "batches before, the newest on top: a dot is the mean of one. The ruler counts "
-        "how many spreads lie between the mean and yours; that is your output, drawn "
-        "again on the right. What it rests on is blue. Truth: 60,000 images."
+        "The brightness of your image, a pullover, among strangers; below, the batches "
+        "before, newest first, each a dot at its mean. The ruler counts the spreads "
+        "between the mean and yours: your output, drawn again on the right. What it "
+        "rests on is blue. Truth: 60,000 images."
     )
     size = traitlets.Int(8, min=2, max=16).tag(sync=True)
     momentum = traitlets.Float(0.1, min=0.01, max=1.0).tag(sync=True)
@@ -169,6 +169,7 @@ def _picture(figure):
     ]
     river = "L".join(sides[0] + sides[1][::-1])
     band = 'bn-band" fill="#dbe8f2'
+    faded = 'bn-river" opacity="0.12" fill="#555'
     left, right = _across(mean - var**0.5), _across(mean + var**0.5)
     edges = [_across(true + sign * true_var**0.5) for sign in (-1, 1)]
     pale = 0.75 if training else 0.45
@@ -212,7 +213,7 @@ def _picture(figure):
     return f"""\
 <svg viewBox="0 -4 680 420" fill="currentColor" role="img" \
 aria-label="Your output in {figure.mode} mode is {output:+.2f}">
-<path class="{'bn-river" fill="#eaeaea' if training else band}" d="M{river}"/>
+<path class="{faded if training else band}" d="M{river}"/>
 <path class="{band}" d="M{left} 144V0H{right}V144"/>
 {beads}
 <g fill="none" stroke-linecap="round">
