@@ -31,7 +31,7 @@ FIGURES = {
     "share": ("04-convolution", "svg"),
     "steps": ("03-fully-connected", "input[type=range]"),
     "depth": ("01-motivation", "svg"),
-    "curves": ("06-lenet", "svg"),
+    "curves": ("06-lenet", "input[type=range]"),
     "explorer": ("06-lenet", "input[type=range]"),
 }
 # One move after each frame, as a hand would at 60 frames a second.

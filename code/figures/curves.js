@@ -1,72 +1,68 @@
 // Learning curves: accuracies over the epochs, a line for each run; below, the numbers of one epoch.
 
-const PANELS = { train_acc: "training accuracy", test_acc: "test accuracy" };
-const NUMBERS = { train_loss: "loss", ...PANELS };
-const [HEIGHT, LEFT, RIGHT, ABOVE, BELOW] = [220, 34, 12, 30, 26]; // px
+const NUMBERS = { train_loss: "loss", train_acc: "training accuracy", test_acc: "test accuracy" };
+const PANELS = Object.entries(NUMBERS).slice(1);
+const [TALL, LEFT, TOP, ZERO, AXIS] = [290, 56, 12, 80, 44]; // px; 0 and the axis from the bottom
+
+const write = (x, y, text, anchor = "middle", kind = "quiet") =>
+  `<text class="bn-${kind}" x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
+// The height of an accuracy is the logarithm of the share of errors.
+const level = (value) => Math.log(Math.max(1 - value, 0.001));
 
 function render({ model, el }) {
   el.classList.add("bn-figure");
-  const panels = Object.values(PANELS).map((title) => `<svg role="img" aria-label="${title}"></svg>`);
-  el.innerHTML = `<div class="bn-panels">${panels.join("")}</div>
-    <div class="bn-controls">
-      <label>epoch <input type="range" min="1" step="1"><output aria-live="off"></output></label>
-    </div>
-    <div aria-live="polite"></div>`;
-  const [slider, shown, words] = ["input", "output", "[aria-live=polite]"].map((s) => el.querySelector(s));
+  const panels = PANELS.map(
+    ([, title]) => `<div><p class="bn-head">${title}</p><div class="bn-axis">
+      <svg role="img" aria-label="${title}"></svg><input type="range" min="1" aria-label="epoch"></div></div>`,
+  );
+  el.innerHTML = `<div class="bn-panels">${panels.join("")}</div><p class="bn-lines" aria-live="polite"></p>`;
   const svgs = el.querySelectorAll("svg");
-
-  const choose = (epoch) => {
-    model.set("epoch", epoch);
+  let [width, last] = [337];
+  el.oninput = ({ target }) => {
+    model.set("epoch", target.value < last ? Number(target.value) : 0); // 0: always the last
     model.save_changes();
   };
-  slider.oninput = () => choose(Number(slider.value));
-  let width = 320;
-  const place = (epoch) =>
-    LEFT + ((width - LEFT - RIGHT) * (epoch - 1)) / Math.max(1, model.get("epochs") - 1);
-  const level = (value) => HEIGHT - BELOW - (HEIGHT - ABOVE - BELOW) * value;
-  for (const svg of svgs) {
-    const point = (event) => {
-      const x = event.clientX - svg.getBoundingClientRect().left;
-      const epoch = 1 + ((x - LEFT) * (model.get("epochs") - 1)) / (width - LEFT - RIGHT);
-      choose(epoch > slider.max - 0.5 ? 0 : Math.max(1, Math.round(epoch))); // 0: always the last
-    };
-    svg.onpointermove = point;
-    svg.onpointerdown = point;
-  }
 
   function draw() {
     const [runs, epochs] = [model.get("runs"), model.get("epochs")];
-    const last = Math.max(1, ...runs.map((run) => run.train_acc.length));
+    last = Math.max(1, ...runs.map((run) => run.train_acc.length));
     const epoch = Math.min(model.get("epoch") || last, last);
-    slider.max = last;
-    slider.value = epoch;
-    shown.textContent = `${epoch} of ${epochs}`;
-    const grid = [0, 0.5, 1].map(
-      (value) => `<path class="bn-grid" d="M${LEFT} ${level(value)}H${width - RIGHT}"/>
-        <text x="${LEFT - 6}" y="${level(value) + 5}" text-anchor="end">${value}</text>`,
+    const right = 20 + 8 * Math.min(14, Math.max(...runs.map((run) => run.name.length), 0)); // of names
+    el.style.setProperty("--right", `${right}px`);
+    const best = Math.max(...runs.flatMap((run) => [...run.train_acc, ...run.test_acc]), 0.9);
+    const across = (e) => LEFT + ((width - LEFT - right) * (e - 1)) / Math.max(1, epochs - 1);
+    const up = (value) => TALL - ZERO - ((TALL - ZERO - TOP) * level(value)) / level(best) / 1.1;
+    const frame = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99].map(
+      (value) =>
+        `<path class="bn-grid" d="M34 ${up(value)}H${width - right}"/>${write(28, up(value) + 5, value, "end")}`,
     );
-    const ends = [1, epochs].map(
-      (e) => `<text x="${place(e)}" y="${HEIGHT - 6}" text-anchor="middle">${e}</text>`,
-    );
-    Object.keys(PANELS).forEach((key, k) => {
-      const lines = runs.map(({ kind, [key]: values }) => {
-        const points = values.map((value, i) => `${place(i + 1)} ${level(value)}`);
-        const [cx, cy] = (points[epoch - 1] ?? "-9 -9").split(" "); // out of sight
-        return `<path class="bn-curve bn-${kind}" d="${points.length ? "M" : ""}${points.join("L")}"/>
-          <circle class="bn-dot bn-${kind}" cx="${cx}" cy="${cy}" r="5"/>`;
-      });
-      svgs[k].setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-      svgs[k].innerHTML = `<text class="bn-title" x="${LEFT}" y="16">${PANELS[key]}</text>
-        ${grid.join("")}${ends.join("")}
-        <path class="bn-line" d="M${place(epoch)} ${ABOVE}V${HEIGHT - BELOW}"/>${lines.join("")}`;
+    for (let e = 1; e <= epochs; e += Math.ceil(epochs / 10)) frame.push(write(across(e), TALL - 20, e));
+    frame.push(`<path class="bn-line" d="M${across(epoch)} ${TOP}V${TALL - AXIS}"/>`);
+    PANELS.forEach(([key], k) => {
+      const end = (run) => run[key].at(-1);
+      const marks = [...frame];
+      let free = 0; // names do not overlap
+      for (const run of runs.filter((run) => end(run) >= 0).sort((a, b) => end(b) - end(a))) {
+        const points = run[key].map((value, i) => `${across(i + 1)} ${up(value)}`);
+        const name = run.name.replaceAll("<", "&lt;");
+        const y = Math.max(free, up(end(run)) + 5);
+        free = y + 18;
+        marks.push(
+          `<path class="bn-curve bn-${run.kind}" d="M${points.join("L")}"/>
+          <path class="bn-point bn-${run.kind}" d="M${points[epoch - 1] ?? "-9-9"}h0"/>`,
+          write(across(points.length) + 10, y, name, "start", `ink bn-${run.kind}`),
+        );
+      }
+      svgs[k].setAttribute("viewBox", `0 0 ${width} ${TALL}`);
+      svgs[k].innerHTML = marks.join("");
+      Object.assign(svgs[k].nextSibling, { max: epochs, value: epoch });
     });
-    words.replaceChildren();
-    for (const run of runs) {
-      const number = (key) => `${NUMBERS[key]} ${run[key][epoch - 1]?.toFixed(3) ?? "–"}`;
-      words.insertAdjacentHTML("beforeend", `<p><strong class="bn-key bn-${run.kind}"></strong></p>`);
-      words.lastChild.firstChild.textContent = run.name;
-      words.lastChild.append(" ", Object.keys(NUMBERS).map(number).join(", "));
-    }
+    const number = (values) => values[epoch - 1]?.toFixed(3) ?? "–";
+    const lines = runs.map((run) => {
+      const shown = Object.entries(NUMBERS).map(([key, title]) => `${title} ${number(run[key])}`);
+      return `\n${run.name}: ${shown.join(", ")}`;
+    });
+    el.lastChild.textContent = `Epoch ${epoch} of ${epochs}${lines.join("")}`;
   }
   for (const name of ["runs", "epochs", "epoch"]) model.on(`change:${name}`, draw);
   const resize = new ResizeObserver(() => {

@@ -1,6 +1,7 @@
 """Learning curves that grow while a net trains."""
 
 import html
+import math
 
 import traitlets
 from IPython.display import display
@@ -25,7 +26,10 @@ class Curves(Figure):
     """
 
     name = "curves"
-    caption = "Accuracy on the training and on the test images after each epoch."
+    caption = (
+        "Accuracy on the training and on the test images after each epoch. The scale "
+        "stretches as errors become few: from 0.8 to 0.9 they halve."
+    )
     epochs = traitlets.Int(10, min=1).tag(sync=True)
     epoch = traitlets.Int(0).tag(sync=True)
     runs = traitlets.List(traitlets.Dict(), []).tag(sync=True)
@@ -71,37 +75,67 @@ def _run(name, kind, *lists):
     return {"name": name, "kind": kind, **dict(zip(names, rounded, strict=True))}
 
 
+# The picture: the same marks as in the live figure, at the same places in px.
+TALL, LEFT, TOP, ZERO, AXIS, WIDTH = 290, 56, 12, 80, 44, 337
+
+
 def _picture(epochs, runs):
-    """Two panels from 0 to 1, with a line for each run."""
     ends = [
         f"{run['name']} {run['test_acc'][-1]:.2f}" for run in runs if run["test_acc"]
     ]
     label = html.escape(f"Test accuracy after {epochs} epochs: {', '.join(ends)}")
     parts = [
-        f'<svg viewBox="0 0 640 224" fill="currentColor" role="img" '
-        f'aria-label="{label}">'
+        f'<svg viewBox="0 0 690 328" fill="currentColor" font-family="sans-serif" '
+        f'font-size="14" role="img" aria-label="{label}">'
     ]
-    panels = (("train_acc", "training accuracy"), ("test_acc", "test accuracy"))
-    for left, (key, title) in zip((30, 350), panels, strict=True):
-        parts.append(f'<text x="{left}" y="16">{title}</text>')
-        for value, y in ((0, 200), (1, 30)):
-            line = f'stroke="#8a9099" d="M{left} {y}h270"'
-            parts.append(f'<path class="bn-grid" {line}/>')
-            parts.append(f'<text x="{left - 16}" y="{y + 5}">{value}</text>')
-        step = 270 / max(1, epochs - 1)
-        for row, run in enumerate(runs):
-            kind = run["kind"]
-            values = enumerate(run[key])
-            points = [f"{left + step * i:.1f} {200 - 170 * v:.1f}" for i, v in values]
-            if points:
-                looks = f'class="bn-curve bn-{kind}" fill="none" stroke="{KINDS[kind]}"'
-                parts.append(f'<path {looks} d="M{"L".join(points)}"/>')
-                place = f'text-anchor="end" x="{left + 270}" y="{172 + 18 * row}"'
-                parts.append(
-                    f'<text class="bn-ink bn-{kind}" {place}>'
-                    f"{html.escape(run['name'])}</text>"
-                )
-        for epoch in (1, epochs):
-            x = left + step * (epoch - 1)
-            parts.append(f'<text text-anchor="middle" x="{x:g}" y="218">{epoch}</text>')
+    panels = (("train_acc", "Training accuracy"), ("test_acc", "Test accuracy"))
+    for left, (key, title) in zip((0, 353), panels, strict=True):
+        title = f'<text class="bn-title" font-weight="600" y="22">{title}</text>'
+        panel = "".join(_panel(epochs, runs, key))
+        parts.append(
+            f'<g transform="translate({left} 0)">{title}'
+            f'<g transform="translate(0 36)">{panel}</g></g>'
+        )
     return "".join([*parts, "</svg>"])
+
+
+def _panel(epochs, runs, key):
+    """Lines over the epochs; the height is the logarithm of the share of errors."""
+    names = 20 + 8 * min(14, max((len(run["name"]) for run in runs), default=0))
+    every = [v for run in runs for k in ("train_acc", "test_acc") for v in run[k]]
+    best = max([*every, 0.9])
+
+    def level(value):
+        return math.log(max(1 - value, 0.001))
+
+    def across(epoch):
+        return LEFT + (WIDTH - LEFT - names) * (epoch - 1) / max(1, epochs - 1)
+
+    def up(value):
+        return TALL - ZERO - (TALL - ZERO - TOP) * level(value) / level(best) / 1.1
+
+    def write(x, y, text, anchor="middle", looks='class="bn-quiet"'):
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+        return f"<text {looks} {place}>{html.escape(str(text))}</text>"
+
+    for value in (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99):
+        if (y := up(value)) > 0:
+            d = f"M34 {y:.1f}H{WIDTH - names}"
+            yield f'<path class="bn-grid" stroke="#8a9099" d="{d}"/>'
+            yield write(28, y + 5, value, "end")
+    track = f"M{LEFT} {TALL - AXIS}H{WIDTH - names}"
+    yield f'<path class="bn-track" stroke="#8a9099" stroke-width="4" d="{track}"/>'
+    for epoch in range(1, epochs + 1, math.ceil(epochs / 10)):
+        yield write(across(epoch), TALL - 20, epoch)
+    yield write(across((1 + epochs) / 2), TALL - 4, "epoch")
+    begun = [run for run in runs if run[key]]
+    free = 0  # names do not overlap
+    for run in sorted(begun, key=lambda run: -run[key][-1]):
+        kind, color = run["kind"], KINDS[run["kind"]]
+        points = [f"{across(i):.1f} {up(v):.1f}" for i, v in enumerate(run[key], 1)]
+        looks = f'fill="none" stroke="{color}" stroke-width="2.2"'
+        yield f'<path class="bn-curve bn-{kind}" {looks} d="M{"L".join(points)}"/>'
+        y = max(free, up(run[key][-1]) + 5)
+        free = y + 18
+        looks = f'class="bn-ink bn-{kind}" fill="{color}" font-weight="600"'
+        yield write(across(len(points)) + 10, y, run["name"], "start", looks)
