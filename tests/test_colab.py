@@ -197,6 +197,7 @@ def test_its_figures_can_be_drawn_by_colab(opened):
     states = opened.book.metadata.widgets["application/vnd.jupyter.widget-state+json"]
     for output in itertools.chain(*(c.outputs for c in code_cells(opened.book))):
         if VIEW in output.get("data", {}):
+            assert "text/html" not in output.data  # which it might prefer
             model = states["state"][output.data[VIEW]["model_id"]]
             assert model["model_name"] == "AnyModel"
             assert "export default" in model["state"]["_esm"]
