@@ -54,6 +54,7 @@ test: $(BIN)/.installed
 	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
 	$(BIN)/oxfmt --check $(SCRIPTS)
 	$(BIN)/python tests/install_browser.py
+	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
 	$(BUILD)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)

@@ -64,6 +64,13 @@ def pytest_configure(config):
         config.option.nbval_sanitize_with = str(ROOT / "tests/other_processors.cfg")
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Report what tests measured and did not judge."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"{name}: {value}")
+
+
 @pytest.fixture(scope="module")
 def site():
     """The folder of the built pages; fails unless it is newer than its sources."""

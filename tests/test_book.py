@@ -161,6 +161,15 @@ def test_the_pinned_version_is_one_that_the_range_admits(name):
     assert requirements("requirements.txt")[name].specifier.contains(pinned, True)
 
 
+@pytest.mark.parametrize(
+    "name",
+    sorted(requirements("tests/colab.txt").keys() & requirements("requirements.txt")),
+)
+def test_the_range_admits_the_version_that_colab_has(name):
+    version = str(requirements("tests/colab.txt")[name].specifier).removeprefix("==")
+    assert requirements("requirements.txt")[name].specifier.contains(version)
+
+
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
 def test_every_command_that_a_guide_names_is_in_the_makefile(path):
     code = " ".join(re.findall(r"```.*?```|`[^`]+`", read(path), re.DOTALL))

@@ -7,6 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from conftest import PAGES
+from test_book import COLAB, ROOT
 
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
 SMALLEST = 11  # px
@@ -131,6 +132,16 @@ def test_the_mathematics_is_set(visit):
     assert visit.page.locator("article .math:not(:has(mjx-container))").count() == 0
     assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
     assert visit.page.evaluate(TEX_IN_TEXT) is None
+
+
+def test_a_badge_under_the_title_of_a_notebook_opens_it_in_colab(visit):
+    name = visit.page.url.removeprefix(visit.base).removesuffix(".html")
+    if (ROOT / f"{name}.ipynb").exists():
+        badge = visit.page.locator("h1 + .bn-colab > a")
+        assert badge.is_visible()
+        assert badge.get_attribute("href") == f"{COLAB}{name}.ipynb"
+    else:
+        assert visit.page.locator(".bn-colab").count() == 0
 
 
 def test_every_picture_is_shown_and_described(visit):
