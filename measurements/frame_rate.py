@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "code"), str(ROOT / "tools")]
 
 from install_browser import find_chromium
+
 from records import stamp, write_record
 
 MOVES = 120

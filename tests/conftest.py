@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / d) for d in ("code", "extensions", "measurements", "tools")]
 
 from install_browser import FLAGS, find_chromium
+
 from test_book import toc_files
 
 SITE = ROOT / "_build" / "html"

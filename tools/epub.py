@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import latex2mathml.converter
+import title_page
 import yaml
 from docutils import nodes
 from jupyter_book.config import get_final_config
@@ -21,8 +22,6 @@ from sphinx.application import Sphinx
 from sphinx.builders.epub3 import Epub3Builder
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 from sphinx.util.math import get_node_equation_number
-
-import title_page
 from title_page import CITATION, CONFIG, ROOT
 
 PAGES = ROOT / "_build" / "epub"
@@ -70,7 +69,7 @@ class Builder(Epub3Builder):
     html_tag = Epub3Builder.html_tag.replace(">", ' lang="en" xml:lang="en">')
 
     def get_toc(self):
-        """Collect chapters and their sections, numbered; Sphinx's own has no numbers."""
+        """Collect chapters and sections with numbers, which Sphinx leaves out."""
         for name, title, _ in chapters():
             page = name + self.out_suffix
             title = title or self.env.titles[name].astext()
@@ -180,7 +179,9 @@ def note():
     """What the reader of a book without scripts should know, as a node."""
     url = CONFIG["repository"]["url"]
     link = nodes.reference("", url.removeprefix("https://"), refuri=url)
-    text = "In this edition figures stand still, and the answers to exercises are open. "
+    text = (
+        "In this edition figures stand still, and the answers to exercises are open. "
+    )
     text += "Where you are asked to move or to press something, open the chapter at "
     return nodes.emphasis("", text, link, nodes.Text("."))
 

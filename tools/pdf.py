@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib
-from playwright.sync_api import sync_playwright
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import Fit
-
 import title_page
 from epub import CITATION, CONFIG, PAGES, ROOT, STYLES, chapters
 from install_browser import FLAGS, find_chromium
+from playwright.sync_api import sync_playwright
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import Fit
 
 BOOK = ROOT / "_build" / "batch-normalization.pdf"
 SHEET = PAGES / "book.html"  # all pages in one
@@ -27,7 +26,7 @@ READY = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => nul
 
 
 class Entry(NamedTuple):
-    """A line of the table of contents; a chapter has a question, and may open a part."""
+    """A line of the table of contents; a chapter has a question, maybe empty."""
 
     id: str
     title: str
@@ -59,7 +58,10 @@ def read(page):
             tex, tail = element.get("alttext"), element.tail
             element.clear()
             element.tag, element.attrib = "span", {"class": "tex"}
-            element.text, element.tail = rf"\({tex}\)" if inline else rf"\[{tex}\]", tail
+            element.text, element.tail = (
+                rf"\({tex}\)" if inline else rf"\[{tex}\]",
+                tail,
+            )
         element.tag = element.tag.rpartition("}")[2]
         if "id" in element.attrib:
             element.set("id", anchor(page, element.get("id")))
@@ -131,8 +133,12 @@ def sheet(bodies, entries, pages):
   ignoreHtmlClass: "body", processHtmlClass: "tex",
   enableMenu: false, enableAssistiveMml: false,
 }} }};</script>
-<script src="{(MATHJAX / "static/mathjax/tex-chtml.js").as_uri()}"></script></head>
-<body>{title_page.markup()}{table_of_contents(entries, pages)}{articles}</body></html>"""
+<script src="{(MATHJAX / "static/mathjax/tex-chtml.js").as_uri()}"></script>
+</head><body>
+{title_page.markup()}
+{table_of_contents(entries, pages)}
+{articles}
+</body></html>"""
 
 
 def page_numbers(pdf):

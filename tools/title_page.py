@@ -1,4 +1,4 @@
-"""The title page, which the PDF opens with and of which the EPUB's cover is a picture."""
+"""The title page: the PDF opens with it, and the EPUB's cover is its picture."""
 
 import calendar
 import html
@@ -9,9 +9,8 @@ from pathlib import Path
 import font_source_sans_pro
 import font_source_serif_pro
 import yaml
-from playwright.sync_api import sync_playwright
-
 from install_browser import FLAGS, find_chromium
+from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -97,7 +96,9 @@ version {version}, {date}</p>
 def draw(path):
     """Draw the title page into a PNG file, with the proportions of A4."""
     style = (ROOT / "tools" / "title_page.css").read_text(encoding="utf-8")
-    page_file = path.with_suffix(".html")  # only a page in a file may load fonts of files
+    page_file = path.with_suffix(
+        ".html"
+    )  # only a page in a file may load fonts of files
     page_file.write_text(
         f"<!doctype html><meta charset=utf-8><style>{faces()}{style}</style>{markup()}",
         encoding="utf-8",
