@@ -13,10 +13,12 @@ test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book test execute measure lab repository clean help
+.PHONY: book epub pdf test execute measure lab repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
+	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
+	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
 	@echo "make measure  repeat the long measurements in measurements/"
@@ -47,16 +49,25 @@ book: $(BIN)/.installed
 	$(BUILD)
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
+epub: $(BIN)/.installed
+	$(BIN)/python tools/install_browser.py
+	$(BIN)/python tools/epub.py
+
+pdf: epub
+	$(BIN)/python tools/pdf.py
+
 # Without the old pages: those of chapters that were removed would stay.
 test: $(BIN)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
 	$(BIN)/oxfmt --check $(SCRIPTS)
-	$(BIN)/python tests/install_browser.py
+	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
 	$(BUILD)
+	$(BIN)/python tools/epub.py
+	$(BIN)/python tools/pdf.py
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
 execute: $(BIN)/.installed

@@ -96,7 +96,7 @@ def move_scripts(page, root):
 
 def lighten(app, exception):
     """Rewrite all pages once they are written."""
-    if exception or app.builder.format != "html":
+    if exception or app.builder.name != "html":
         return
     site, settings = Path(app.outdir), {}
     for path in sorted(site.rglob("*.html")):

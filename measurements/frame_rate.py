@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "code"), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT / "code"), str(ROOT / "tools")]
 
 from install_browser import find_chromium
 from records import stamp, write_record

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = "code", "extensions", "measurements", "tools"
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
-from install_browser import find_chromium
+from install_browser import FLAGS, find_chromium
 from test_book import toc_files
 
 SITE = ROOT / "_build" / "html"
@@ -31,15 +31,6 @@ SOURCES = [
     "measurements/results/*.json",
 ]
 STORED_WITH = "AVX512"  # the vector unit that made the stored outputs
-FLAGS = [  # starts as root in a container, and asks for nothing on its own account
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
 # Draws a figure as a notebook does; `window.set` changes its state from outside.
 NOTEBOOK = """async ([module, state]) => {
   const listeners = {};
@@ -105,7 +96,7 @@ def server(site):
 def browser():
     path = find_chromium()
     if path is None:
-        pytest.fail("no Chromium: run python tests/install_browser.py")
+        pytest.fail("no Chromium: run python tools/install_browser.py")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

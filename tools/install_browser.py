@@ -1,4 +1,4 @@
-"""Finds a Chromium for the browser tests, and installs one where there is none."""
+"""Finds a Chromium, for tests and PDF, and installs one where there is none."""
 
 import os
 import platform
@@ -7,6 +7,15 @@ import shutil
 import subprocess
 import sys
 
+FLAGS = [  # starts as root in a container, and asks for nothing on its own account
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 PLAYWRIGHT = [sys.executable, "-m", "playwright", "install"]
 HELP = f"""No Chromium starts here, and none could be installed. Install Chromium or
 Google Chrome, or run `{" ".join(PLAYWRIGHT)} --with-deps chromium`; then try again."""
@@ -58,7 +67,7 @@ def _do(command):
 def main():
     if find_chromium():
         return
-    print("No Chromium starts here; the pages are checked in one. Installing it:")
+    print("No Chromium starts here; the book needs one. Installing it:")
     for way in ways_to_install():
         if all(_do(command) for command in way) and find_chromium():
             return
