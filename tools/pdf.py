@@ -21,7 +21,7 @@ BOOK = ROOT / "_build" / "batch-normalization.pdf"
 SHEET = PAGES / "book.html"  # all pages in one
 XHTML, MATHML = "{http://www.w3.org/1999/xhtml}", "{http://www.w3.org/1998/Math/MathML}"
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
-MONO = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSansMono.ttf"
+DEJAVU = (Path(matplotlib.get_data_path()) / "fonts" / "ttf").as_uri()
 # MathJax has set the mathematics, and every font is there.
 READY = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => null)"
 
@@ -127,7 +127,8 @@ def sheet(bodies, entries, pages):
 <html lang="{CONFIG["sphinx"]["config"]["language"]}">
 <head><meta charset="utf-8"><title>{html.escape(CONFIG["title"])}</title>
 <style>{title_page.faces()}
-@font-face {{ font-family: "Book Mono"; src: url("{MONO.as_uri()}"); }}
+@font-face {{ font-family: "Book Mono"; src: url("{DEJAVU}/DejaVuSansMono.ttf"); }}
+@font-face {{ font-family: "Book Symbols"; src: url("{DEJAVU}/DejaVuSans.ttf"); }}
 {style}
 {running_titles}</style>
 <script>MathJax = {{ options: {{
