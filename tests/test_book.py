@@ -39,7 +39,8 @@ def text_files():
     kept = {".ci", ".github", ".gitignore"}  # of what is hidden
     found = []
     for path in ROOT.glob("*"):
-        if path.name in kept or not path.name.startswith("."):
+        hidden = path.name.startswith(".") or path.name in ignored
+        if path.name in kept or not hidden:
             found += [path, *path.rglob("*")]
     files = [path.relative_to(ROOT) for path in found if path.is_file()]
     binary = (".png", ".jpg", ".pyc")
