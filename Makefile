@@ -7,20 +7,25 @@ BUILD = $(BIN)/python -c 'from jupyter_book.cli.main import main; main()' \
   build -W -n --keep-going --all .
 SCRIPTS := $(wildcard code/figures/*.js _static/*.js)
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
+# An empty file for each notebook that was executed since it, or its code, changed.
+EXECUTED := $(NOTEBOOKS:%=_build/executed/%)
+CODE := $(wildcard code/*.* code/figures/*.* measurements/results/*)
 
 # One thread each: numbers then do not depend on how work is split between threads.
 test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book epub pdf test execute measure lab repository clean help
+.PHONY: book serve epub pdf test execute tidy measure lab repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
+	@echo "make serve    show the built pages at http://127.0.0.1:8000"
 	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
 	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
-	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
+	@echo "make execute  run what changed and store its outputs (NOTEBOOKS=... for some)"
+	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
 	@echo "make repository URL=... BRANCH=...   change the address of the repository"
@@ -56,6 +61,9 @@ epub: $(BIN)/.installed
 pdf: epub
 	$(BIN)/python tools/pdf.py
 
+serve: $(BIN)/.installed
+	@$(BIN)/python tools/serve.py
+
 # Without the old pages: those of chapters that were removed would stay.
 test: $(BIN)/.installed
 	$(BIN)/python -m ruff check .
@@ -70,9 +78,22 @@ test: $(BIN)/.installed
 	$(BIN)/python tools/pdf.py
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
-execute: $(BIN)/.installed
-	$(BIN)/python -m nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+# One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others
+# are done. Make itself knows which are left, also after it was interrupted.
+execute: $(EXECUTED)
+	@for done in $(EXECUTED); do \
+	  test -e $$done || left="$$left $${done#_build/executed/}"; done; \
+	test -z "$$left" || { echo "Not executed, and left as they were:$$left." \
+	  "When they can run, make execute goes on with them." >&2; exit 1; }
+	@echo "All are executed. To run again what did not change: make clean execute"
+
+_build/executed/%: % $(CODE) | $(BIN)/.installed
+	@mkdir -p $(@D) && rm -f $@
+	@$(BIN)/python -m nbconvert --to notebook --execute --output-dir _build \
+	  --ExecutePreprocessor.record_timing=False $< && \
+	$(BIN)/python tools/tidy.py _build/$(<F) && mv _build/$(<F) $< && touch $@ || true
+
+tidy: $(BIN)/.installed
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)
 
 measure: $(BIN)/.installed
