@@ -16,7 +16,8 @@ test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
 
-.PHONY: book serve epub pdf test execute tidy measure lab repository clean help
+.PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab repository
+.PHONY: clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
@@ -24,7 +25,10 @@ help:
 	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
 	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
+	@echo "make check    the checks that take seconds; make hooks runs them before a commit"
+	@echo "make hooks    install the git hook that does so"
 	@echo "make execute  run what changed and store its outputs (NOTEBOOKS=... for some)"
+	@echo "make new-chapter NAME=...   add a chapter that has the right shape"
 	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
@@ -64,12 +68,20 @@ pdf: epub
 serve: $(BIN)/.installed
 	@$(BIN)/python tools/serve.py
 
-# Without the old pages: those of chapters that were removed would stay.
-test: $(BIN)/.installed
+# What takes seconds. The hook that make hooks installs runs it before each commit.
+check: $(BIN)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m codespell_lib
 	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
 	$(BIN)/oxfmt --check $(SCRIPTS)
+	$(BIN)/python -m pytest --quiet tests/test_notebooks.py
+
+hooks: $(BIN)/.installed
+	$(BIN)/python -m pre_commit install
+
+# Without the old pages: those of chapters that were removed would stay.
+test: check
 	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
@@ -92,6 +104,11 @@ _build/executed/%: % $(CODE) | $(BIN)/.installed
 	@$(BIN)/python -m nbconvert --to notebook --execute --output-dir _build \
 	  --ExecutePreprocessor.record_timing=False $< && \
 	$(BIN)/python tools/tidy.py _build/$(<F) && mv _build/$(<F) $< && touch $@ || true
+
+new-chapter: $(BIN)/.installed
+	@notebook=$$($(BIN)/python tools/new_chapter.py '$(NAME)') && \
+	$(MAKE) --no-print-directory execute NOTEBOOKS="$$notebook" && \
+	echo "Now write $$notebook; _toc.yml and chapters/index.md name it."
 
 tidy: $(BIN)/.installed
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)

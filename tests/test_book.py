@@ -19,9 +19,9 @@ OWNER, NAME = URL.removeprefix("https://github.com/").split("/")
 COLAB = f"https://colab.research.google.com/github/{OWNER}/{NAME}/blob/{BRANCH}/"
 
 
-def toc_files():
+def toc_files(root=ROOT):
     """Return the files that _toc.yml names, without suffix, in reading order."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     parts = toc.get("parts", [toc])
     return [toc["root"], *(c["file"] for part in parts for c in part["chapters"])]
 
@@ -37,7 +37,7 @@ def text_files():
     """Return the files of the book that are text, without what git ignores."""
     ignored = {line.rstrip("/") for line in read(".gitignore").splitlines()}
     # Of what is hidden:
-    kept = {".ci", ".github", ".gitignore", ".gitattributes"}
+    kept = {".ci", ".github", ".gitignore", ".gitattributes", ".pre-commit-config.yaml"}
     found = []
     for path in ROOT.glob("*"):
         hidden = path.name.startswith(".") or path.name in ignored
