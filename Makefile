@@ -1,10 +1,15 @@
 # Everything runs in a virtual environment of its own, .venv, made on first use.
 PYTHON ?= python3
 BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+endif
 # All pages every time: after a failed build Sphinx would take the broken pages for done.
 # No script in .venv/bin is called, as those break when the folder is moved.
 BUILD = $(BIN)/python -c 'from jupyter_book.cli.main import main; main()' \
   build -W -n --keep-going --all .
+# What else pip is told: the versions that the stored outputs were made with.
+VERSIONS ?= -c constraints.txt
 SCRIPTS := $(wildcard code/figures/*.js _static/*.js)
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
 # An empty file for each notebook that was executed since it, or its code, changed.
@@ -15,9 +20,11 @@ CODE := $(wildcard code/*.* code/figures/*.* measurements/results/*)
 test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
+# Stored outputs are those of a processor. What macOS runners call a GPU is none, besides.
+test execute: export TRY_GPU = 0
 
-.PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab repository
-.PHONY: clean help
+.PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab links
+.PHONY: repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
@@ -32,6 +39,7 @@ help:
 	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
+	@echo "make links    ask all addresses in the book whether they are there"
 	@echo "make repository URL=... BRANCH=...   change the address of the repository"
 	@echo "make clean    remove what was built"
 
@@ -51,7 +59,7 @@ $(BIN)/.installed: requirements.txt constraints.txt
 	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
 	"$(PYTHON)" -m venv .venv
 	@echo "Installing into .venv: 6 GB, a few minutes ..."
-	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt $(VERSIONS)
 	@touch $@
 
 book: $(BIN)/.installed
@@ -122,6 +130,9 @@ measure: $(BIN)/.installed
 lab: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet jupyterlab -c constraints.txt
 	$(BIN)/python -m jupyterlab
+
+links: $(BIN)/.installed
+	$(BUILD) --builder linkcheck
 
 # BRANCH may be left out: then it stays as it is.
 repository: $(BIN)/.installed

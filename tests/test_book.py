@@ -46,7 +46,7 @@ def text_files():
     files = [path.relative_to(ROOT) for path in found if path.is_file()]
     binary = (".png", ".jpg", ".pyc")
     return sorted(
-        str(file)
+        file.as_posix()
         for file in files
         if not ignored & set(file.parts) and file.suffix not in binary
     )
@@ -73,7 +73,7 @@ def strangers(text):
 
 
 SOURCES = ["README.md", "CITATION.cff", "CONTRIBUTING.md"] + sorted(
-    str(path.relative_to(ROOT))
+    path.relative_to(ROOT).as_posix()
     for pattern in ("chapters/*.ipynb", "chapters/*.md", ".github/workflows/*.yml")
     for path in ROOT.glob(pattern)
 )
