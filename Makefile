@@ -1,28 +1,45 @@
 # Everything runs in a virtual environment of its own, .venv, made on first use.
 PYTHON ?= python3
 BIN := .venv/bin
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+endif
 # All pages every time: after a failed build Sphinx would take the broken pages for done.
 # No script in .venv/bin is called, as those break when the folder is moved.
 BUILD = $(BIN)/python -c 'from jupyter_book.cli.main import main; main()' \
   build -W -n --keep-going --all .
+# What else pip is told: the versions that the stored outputs were made with.
+VERSIONS ?= -c constraints.txt
 SCRIPTS := $(wildcard code/figures/*.js _static/*.js)
 NOTEBOOKS := $(sort $(wildcard chapters/*.ipynb))
+# An empty file for each notebook that was executed since it, or its code, changed.
+EXECUTED := $(NOTEBOOKS:%=_build/executed/%)
+CODE := $(wildcard code/*.* code/figures/*.* measurements/results/*)
 
 # One thread each: numbers then do not depend on how work is split between threads.
 test execute measure: export OMP_NUM_THREADS = 1
 # Progress bars are for readers who watch, not for stored outputs.
 test execute: export TQDM_DISABLE = 1
+# Stored outputs are those of a processor. What macOS runners call a GPU is none, besides.
+test execute: export TRY_GPU = 0
 
-.PHONY: book epub pdf test execute measure lab repository clean help
+.PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab links
+.PHONY: repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
+	@echo "make serve    show the built pages at http://127.0.0.1:8000"
 	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
 	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
-	@echo "make execute  re-run notebooks and store their outputs (NOTEBOOKS=... for some)"
+	@echo "make check    the checks that take seconds; make hooks runs them before a commit"
+	@echo "make hooks    install the git hook that does so"
+	@echo "make execute  run what changed and store its outputs (NOTEBOOKS=... for some)"
+	@echo "make new-chapter NAME=...   add a chapter that has the right shape"
+	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
+	@echo "make links    ask all addresses in the book whether they are there"
 	@echo "make repository URL=... BRANCH=...   change the address of the repository"
 	@echo "make clean    remove what was built"
 
@@ -42,7 +59,7 @@ $(BIN)/.installed: requirements.txt constraints.txt
 	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
 	"$(PYTHON)" -m venv .venv
 	@echo "Installing into .venv: 6 GB, a few minutes ..."
-	$(BIN)/python -m pip install --quiet -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet -r requirements.txt $(VERSIONS)
 	@touch $@
 
 book: $(BIN)/.installed
@@ -56,12 +73,23 @@ epub: $(BIN)/.installed
 pdf: epub
 	$(BIN)/python tools/pdf.py
 
-# Without the old pages: those of chapters that were removed would stay.
-test: $(BIN)/.installed
+serve: $(BIN)/.installed
+	@$(BIN)/python tools/serve.py
+
+# What takes seconds. The hook that make hooks installs runs it before each commit.
+check: $(BIN)/.installed
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m codespell_lib
 	$(BIN)/oxlint --deny-warnings $(SCRIPTS)
 	$(BIN)/oxfmt --check $(SCRIPTS)
+	$(BIN)/python -m pytest --quiet tests/test_notebooks.py
+
+hooks: $(BIN)/.installed
+	$(BIN)/python -m pre_commit install
+
+# Without the old pages: those of chapters that were removed would stay.
+test: check
 	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
@@ -70,9 +98,27 @@ test: $(BIN)/.installed
 	$(BIN)/python tools/pdf.py
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
-execute: $(BIN)/.installed
-	$(BIN)/python -m nbconvert --to notebook --inplace --execute \
-	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+# One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others
+# are done. Make itself knows which are left, also after it was interrupted.
+execute: $(EXECUTED)
+	@for done in $(EXECUTED); do \
+	  test -e $$done || left="$$left $${done#_build/executed/}"; done; \
+	test -z "$$left" || { echo "Not executed, and left as they were:$$left." \
+	  "When they can run, make execute goes on with them." >&2; exit 1; }
+	@echo "All are executed. To run again what did not change: make clean execute"
+
+_build/executed/%: % $(CODE) | $(BIN)/.installed
+	@mkdir -p $(@D) && rm -f $@
+	@$(BIN)/python -m nbconvert --to notebook --execute --output-dir _build \
+	  --ExecutePreprocessor.record_timing=False $< && \
+	$(BIN)/python tools/tidy.py _build/$(<F) && mv _build/$(<F) $< && touch $@ || true
+
+new-chapter: $(BIN)/.installed
+	@notebook=$$($(BIN)/python tools/new_chapter.py '$(NAME)') && \
+	$(MAKE) --no-print-directory execute NOTEBOOKS="$$notebook" && \
+	echo "Now write $$notebook; _toc.yml and chapters/index.md name it."
+
+tidy: $(BIN)/.installed
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)
 
 measure: $(BIN)/.installed
@@ -84,6 +130,9 @@ measure: $(BIN)/.installed
 lab: $(BIN)/.installed
 	$(BIN)/python -m pip install --quiet jupyterlab -c constraints.txt
 	$(BIN)/python -m jupyterlab
+
+links: $(BIN)/.installed
+	$(BUILD) --builder linkcheck
 
 # BRANCH may be left out: then it stays as it is.
 repository: $(BIN)/.installed

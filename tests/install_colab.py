@@ -36,6 +36,8 @@ def is_installed():
 
 
 def main():
+    if sys.platform != "linux":
+        return print("Colab is a Linux; its versions are not tried here.")
     if is_installed():
         return
     python = find_python()

@@ -19,9 +19,9 @@ OWNER, NAME = URL.removeprefix("https://github.com/").split("/")
 COLAB = f"https://colab.research.google.com/github/{OWNER}/{NAME}/blob/{BRANCH}/"
 
 
-def toc_files():
+def toc_files(root=ROOT):
     """Return the files that _toc.yml names, without suffix, in reading order."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
     parts = toc.get("parts", [toc])
     return [toc["root"], *(c["file"] for part in parts for c in part["chapters"])]
 
@@ -36,7 +36,8 @@ def read(path):
 def text_files():
     """Return the files of the book that are text, without what git ignores."""
     ignored = {line.rstrip("/") for line in read(".gitignore").splitlines()}
-    kept = {".ci", ".github", ".gitignore"}  # of what is hidden
+    # Of what is hidden:
+    kept = {".ci", ".github", ".gitignore", ".gitattributes", ".pre-commit-config.yaml"}
     found = []
     for path in ROOT.glob("*"):
         hidden = path.name.startswith(".") or path.name in ignored
@@ -45,7 +46,7 @@ def text_files():
     files = [path.relative_to(ROOT) for path in found if path.is_file()]
     binary = (".png", ".jpg", ".pyc")
     return sorted(
-        str(file)
+        file.as_posix()
         for file in files
         if not ignored & set(file.parts) and file.suffix not in binary
     )
@@ -72,7 +73,7 @@ def strangers(text):
 
 
 SOURCES = ["README.md", "CITATION.cff", "CONTRIBUTING.md"] + sorted(
-    str(path.relative_to(ROOT))
+    path.relative_to(ROOT).as_posix()
     for pattern in ("chapters/*.ipynb", "chapters/*.md", ".github/workflows/*.yml")
     for path in ROOT.glob(pattern)
 )
@@ -171,19 +172,22 @@ def test_the_range_admits_the_version_that_colab_has(name):
     assert requirements("requirements.txt")[name].specifier.contains(version)
 
 
+def targets():
+    """Return the names of the Makefile's commands."""
+    return set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+
+
 @pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
 def test_every_command_that_a_guide_names_is_in_the_makefile(path):
     code = " ".join(re.findall(r"```.*?```|`[^`]+`", read(path), re.DOTALL))
-    named = set(re.findall(r"\bmake ([a-z]+)", code))
-    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", code))
     assert named, f"{path} names no command"
-    assert named <= targets
+    assert named <= targets()
 
 
 def test_the_help_lists_every_command():
-    makefile = read("Makefile")
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE)) - {"help"}
-    assert targets == set(re.findall(r'echo "make ([a-z]+) ', makefile))
+    listed = re.findall(r'echo "make ([a-z-]+) ', read("Makefile"))
+    assert sorted(listed) == sorted(targets() - {"help"})
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from test_book import BRANCH, ROOT, URL, private_paths
+from tidy import METADATA, OF_A_CELL
 
 NOTEBOOKS = {path.stem: path for path in sorted(ROOT.glob("chapters/*.ipynb"))}
 WORDS_PER_LINE = (3, 15)  # of prose for each line of code; the aim is 5 to 10
-METADATA = {
-    "accelerator": "GPU",
-    "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
-}
 RULES = []
 
 
@@ -229,13 +226,12 @@ def stores_no_widget(book):
 
 
 @rule
-def asks_colab_for_python_and_a_gpu(book):
-    found = {key: book.metadata.get(key) for key in METADATA}
-    if (
-        found != METADATA
-        or book.metadata.get("kernelspec", {}).get("name") != "python3"
-    ):
-        yield f"has {found} and {book.metadata.get('kernelspec')}"
+def asks_colab_for_python_and_a_gpu_and_has_no_other_metadata(book):
+    if book.metadata != METADATA:
+        yield f"has {book.metadata}: run make tidy"
+    for cell in book.cells:
+        if strange := cell.metadata.keys() - OF_A_CELL:
+            yield f"cell {cell.id} has {strange}: run make tidy"
 
 
 @rule
@@ -315,8 +311,7 @@ def good_notebook():
     cells[-1] = new_markdown_cell(cells[-1].source)  # an id of its own
     for count, cell in enumerate((cells[1], cells[3]), start=1):
         cell.execution_count = count
-    kernel = {"name": "python3", "display_name": "Python 3"}
-    return new_notebook(cells=cells, metadata={**METADATA, "kernelspec": kernel})
+    return new_notebook(cells=cells, metadata=METADATA)
 
 
 def bad_notebook():

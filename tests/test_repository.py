@@ -47,6 +47,8 @@ def test_everything_names_the_new_address_and_nothing_the_old_one(copy, url, bra
         for link in re.findall(r"colab\.research\.google\.com/github/[^\s\"')]*", text):
             assert f"/github/{owner}/{name}/blob/{branch}/chapters/" in link
     assert re.findall(r"^cd (\S+)$", (copy / "README.md").read_text(), re.M) == [name]
+    workflow = (copy / ".github" / "workflows" / "test.yml").read_text()
+    assert re.findall(r"branches: \[(.*)\]", workflow) == [branch]
     for path in copy.glob("chapters/*.ipynb"):
         setup = nbformat.read(path, nbformat.NO_CONVERT).cells[1].source
         assert f'URL = "{url}"' in setup

@@ -375,11 +375,14 @@ def test_layers_of_other_kinds_keep_their_parameters(init):
 
 @pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
 def test_the_accelerator_is_chosen_where_there_is_one(kind, monkeypatch):
+    monkeypatch.delenv("TRY_GPU", raising=False)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(
         torch.accelerator, "current_accelerator", lambda: torch.device(kind)
     )
     assert try_gpu() == torch.device(kind, 0)
+    monkeypatch.setenv("TRY_GPU", "0")
+    assert try_gpu() == torch.device("cpu")
 
 
 def test_the_processor_is_chosen_where_there_is_no_accelerator(monkeypatch):

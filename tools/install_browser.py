@@ -27,18 +27,20 @@ def find_chromium():
 
     for name in ("chromium", "chromium-browser", "google-chrome"):
         # Stubs that want a snap, and browsers that lack a library, do not start.
-        if (path := shutil.which(name)) and _runs([path, "--version"]):
+        if (path := shutil.which(name)) and _starts(path):
             return path
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path  # where its own would be
-    return path if _runs([path, "--version"]) else None
+    return path if _starts(path) else None
 
 
 def ways_to_install():
     """Return the ways to install a Chromium here, best first; each is some commands."""
     ways = [[[*PLAYWRIGHT, "chromium"]]]
+    if not shutil.which("apt-get"):
+        return ways
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]  # -n: never asks a password
-    if shutil.which("apt-get") and _runs([*root, "true"]):
+    if _runs([*root, "true"]):
         apt = [*root, "apt-get"]
         package = ["install", "-y", "--no-install-recommends", "chromium"]
         ways.insert(0, [[*apt, "update"], [*apt, *package]])
@@ -46,6 +48,11 @@ def ways_to_install():
         ubuntu = platform.freedesktop_os_release().get("ID") == "ubuntu"
         ways.insert(0 if ubuntu else 1, [[*PLAYWRIGHT, "--with-deps", "chromium"]])
     return ways
+
+
+def _starts(path):
+    # On Windows, asked for its version, a browser opens a window instead.
+    return os.path.isfile(path) if os.name == "nt" else _runs([path, "--version"])
 
 
 def _runs(command):

@@ -1,31 +1,60 @@
-"""Bring executed notebooks into the form in which they are stored.
+"""Bring notebooks into the form in which they are stored.
 
     python tools/tidy.py chapters/*.ipynb
 
-Removes what a kernel leaves behind and no reader can use: the views and the state of
-widgets, whose identifiers differ from run to run, and the version of Python.
+Whatever saved them, Colab, VS Code or an old Jupyter: afterwards they have the format,
+the identifiers and the metadata that the book and Colab need, and no others. Of the
+outputs, only the views of widgets go, whose identifiers differ from run to run. Cells,
+other outputs and execution counts stay as they are.
 """
 
+import os
 import sys
+import warnings
 from pathlib import Path
 
 import nbformat
 
+METADATA = {
+    "accelerator": "GPU",
+    "colab": {"gpuType": "T4", "provenance": [], "toc_visible": True},
+    "kernelspec": {
+        "display_name": "Python 3",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"name": "python"},
+}
+OF_A_CELL = {"mystnb", "tags"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def tidy(notebook):
-    """Change the notebook in place."""
-    notebook.metadata.pop("widgets", None)
-    notebook.metadata["language_info"] = {"name": "python"}
+    """Return the notebook in its stored form; the one given is changed, too."""
+    notebook = nbformat.v4.upgrade(notebook, from_minor=notebook.nbformat_minor)
+    notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
+        kept = OF_A_CELL & cell.metadata.keys()
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in kept})
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
+    with warnings.catch_warnings(action="ignore"):
+        _, notebook = nbformat.validator.normalize(notebook)  # no identifier twice
+    return notebook
+
+
+def write(notebook, path):
+    """Store a notebook: all of it or, if the process is ended, nothing."""
+    part = path.with_suffix(".part")
+    text = nbformat.writes(notebook) + "\n"
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, path)
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        path = Path(name)
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-        tidy(notebook)
-        path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    for path in map(Path, sys.argv[1:]):
+        stored = path.read_bytes().decode()
+        notebook = tidy(nbformat.v4.reads(stored))
+        if nbformat.writes(notebook) + "\n" != stored:  # else its time stays, too
+            write(notebook, path)
+            print(path)

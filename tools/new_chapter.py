@@ -1,0 +1,149 @@
+"""Add a chapter to the book: a notebook that obeys all rules and says what goes where.
+
+    python tools/new_chapter.py NAME
+
+Writes `chapters/NN-NAME.ipynb` with the next free number, enters it in `_toc.yml` and
+in the table of `chapters/index.md`, and prints its path. The setup cell is copied from
+the first chapter. `make new-chapter` executes the notebook, too.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tidy import tidy, write
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTION = "Which question does this chapter answer?"
+OPENING = f"""# {QUESTION}
+
+The first paragraph says, in two or three sentences, what the reader will see. All text
+here is to be replaced; the shape can stay."""
+TEXT = [
+    """## A first idea
+
+Prose stands before almost every cell, and says what is about to happen and why. This
+one makes a batch of eight examples with three features.""",
+    """
+import torch
+
+torch.manual_seed(0)
+x = 5 + 2 * torch.randn(8, 3)
+""",
+    """Then comes a statement about what happens. A claim backs it, which stops the
+notebook if it does not hold. Take its bound from several seeds.""",
+    """
+from bn import BatchNorm
+from claims import claim
+
+y = BatchNorm(3, num_dims=2)(x)
+claim("after batch normalization, every feature has the mean 0",
+      y.mean(0).abs().max() < 1e-5)
+""",
+    """A figure has a name, a caption and, for readers who cannot see it, a text that
+says what it shows. All three stand in the metadata of its cell.""",
+    """
+fig, ax = plt.subplots()
+ax.plot(x[:, 0].tolist(), label="before")
+ax.plot(y[:, 0].detach().tolist(), label="after")
+ax.set(xlabel="example", ylabel="first feature")
+ax.legend()
+plt.show()
+""",
+    """## What you can do now
+
+- One line for each thing that the reader has learned.
+
+## Exercises
+
+:::{exercise}
+:label: ex-NAME-first
+
+Each chapter has two exercises or more. The answers are folded away, and executed.
+:::
+
+:::{solution-start} ex-NAME-first
+:class: dropdown
+:::""",
+    """
+claim("twice the input gives the same output",
+      torch.allclose(BatchNorm(3, num_dims=2)(2 * x), y, atol=1e-4))
+""",
+    """The scale of the batch is divided out.
+
+:::{solution-end}
+:::
+
+:::{exercise}
+:label: ex-NAME-second
+
+Not every answer needs code.
+:::
+
+:::{solution} ex-NAME-second
+:class: dropdown
+
+But every exercise needs an answer.
+:::""",
+]
+CAPTION = "A feature of eight examples, before and after batch normalization."
+ALT = "Afterwards the same zigzag lies around 0 and is half as high."
+
+
+def notebook(name, setup):
+    """Return the new chapter's notebook, given the source of its setup cell."""
+    cells = [new_markdown_cell(OPENING), new_code_cell(setup)]
+    cells[1].metadata.tags = ["hide-input"]
+    for number, text in enumerate(TEXT):
+        new = new_code_cell if number % 2 else new_markdown_cell
+        cells.append(new(text.strip().replace("NAME", name)))
+        if "plt.show()" in text:
+            figure = {"name": f"fig-{name}", "caption": CAPTION}
+            cells[-1].metadata.mystnb = {"figure": figure, "image": {"alt": ALT}}
+    return tidy(new_notebook(cells=cells))
+
+
+def after_last(pattern, addition, path):
+    """Insert a text after the last place that matches the pattern."""
+    text = path.read_text(encoding="utf-8")
+    last = list(re.finditer(pattern, text, re.MULTILINE))[-1]
+    text = text[: last.end()] + last.expand(addition) + text[last.end() :]
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def add(root, name):
+    """Add the chapter and return the path of its notebook.
+
+    Raises:
+        ValueError: the name is none for a file, or a chapter has it already.
+    """
+    chapters = sorted(root.glob("chapters/[0-9][0-9]-*.ipynb"))
+    if not re.fullmatch("[a-z]+(-[a-z]+)*", name):
+        raise ValueError(f"expected small letters and hyphens, got {name!r}")
+    if any(path.stem[3:] == name for path in chapters):
+        raise ValueError(f"there is a chapter {name} already")
+    path = root / "chapters" / f"{int(chapters[-1].stem[:2]) + 1:02}-{name}.ipynb"
+    title = name.replace("-", " ").capitalize()
+    setup = nbformat.read(chapters[0], nbformat.NO_CONVERT).cells[1].source
+    write(notebook(name, setup), path)
+    after_last(
+        r"^( *)- file: chapters/\d\d-.*\n(?: *title: .*\n)?",
+        rf"\1- file: chapters/{path.stem}\n\1  title: {title}\n",
+        root / "_toc.yml",
+    )
+    after_last(
+        r"^\| \[.*\]\(\d\d-.*\.ipynb\) \|.*\n",
+        f"| [{title}]({path.name}) | {QUESTION} |\n",
+        root / "chapters" / "index.md",
+    )
+    return path
+
+
+if __name__ == "__main__":
+    try:
+        print(add(ROOT, *sys.argv[1:]).relative_to(ROOT).as_posix())
+    except (TypeError, ValueError) as error:
+        sys.exit(f"{error}\nUsage: make new-chapter NAME=relatives")
