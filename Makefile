@@ -24,7 +24,7 @@ test execute: export TQDM_DISABLE = 1
 test execute: export TRY_GPU = 0
 
 .PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab links
-.PHONY: repository clean help
+.PHONY: lighthouse repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
@@ -40,6 +40,7 @@ help:
 	@echo "make measure  repeat the long measurements in measurements/"
 	@echo "make lab      edit the notebooks in JupyterLab"
 	@echo "make links    ask all addresses in the book whether they are there"
+	@echo "make lighthouse   ask Lighthouse about the built pages; needs Node.js"
 	@echo "make repository URL=... BRANCH=...   change the address of the repository"
 	@echo "make clean    remove what was built"
 
@@ -133,6 +134,9 @@ lab: $(BIN)/.installed
 
 links: $(BIN)/.installed
 	$(BUILD) --builder linkcheck
+
+lighthouse: $(BIN)/.installed
+	$(BIN)/python tools/lighthouse.py
 
 # BRANCH may be left out: then it stays as it is.
 repository: $(BIN)/.installed

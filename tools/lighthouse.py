@@ -1,0 +1,86 @@
+"""Holds the built pages to what Lighthouse asks of pages on a desktop.
+
+    python tools/lighthouse.py [PAGE...]
+
+It needs Node.js, whose npx fetches Lighthouse on first use. The pages are served
+compressed, as hosts of pages do.
+"""
+
+import functools
+import gzip
+import http.server
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from install_browser import FLAGS, find_chromium
+
+SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
+GOALS = {"accessibility": 100, "best-practices": 96, "seo": 100, "performance": 90}
+LIGHTHOUSE = "lighthouse@12.8.2"
+# What else runs on the machine can lower the score of speed, and nothing raises it.
+TRIES = 3
+
+
+class Compressed(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        content = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", len(content))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def scores(address):
+    """Return Lighthouse's four scores of a page, from 0 to 100."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        command = ["npx", "--yes", LIGHTHOUSE, address, "--quiet", "--preset=desktop"]
+        command += ["--output=json", f"--output-path={report}"]
+        command += [f"--only-categories={','.join(GOALS)}"]
+        command += [f"--chrome-flags={' '.join(['--headless', *FLAGS])}"]
+        environment = {**os.environ, "CHROME_PATH": find_chromium()}
+        subprocess.run(command, check=True, env=environment)
+        found = json.loads(report.read_text(encoding="utf-8"))["categories"]
+    return {name: round(100 * found[name]["score"]) for name in GOALS}
+
+
+def reaches_goals(page, address):
+    """Print a page's scores, of the last try; say whether they are high enough."""
+    for _ in range(TRIES):
+        reached = scores(f"{address}/chapters/{page}.html")
+        if good := all(reached[name] >= goal for name, goal in GOALS.items()):
+            break
+    print(page, *(f"{name} {score}" for name, score in reached.items()), sep="  ")
+    return good
+
+
+def main(pages):
+    pages = pages or sorted(path.stem for path in SITE.glob("chapters/*.html"))
+    if not pages:
+        sys.exit("There are no pages yet: run make book")
+    handler = functools.partial(Compressed, directory=SITE)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        good = [reaches_goals(page, address) for page in pages]
+        server.shutdown()
+    if not all(good):
+        sys.exit(f"Lighthouse asks for more: {GOALS}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
