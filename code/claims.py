@@ -1,4 +1,8 @@
-"""Claims: sentences of the book that are asserted where they stand."""
+"""Claims: sentences of the book that are asserted where they stand.
+
+A claim is true or false, or what is measured for it must keep a bound. Sentence, values
+and bounds are part of the stored output, from which the page of all claims is made.
+"""
 
 import html
 from dataclasses import dataclass
@@ -7,57 +11,128 @@ from IPython.display import display
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A value, or a list of values, and the bounds that each of them must keep.
+
+    >>> print(Measured(2 / 3, low=0.5))
+    0.667 > 0.5
+    """
+
+    value: object
+    low: float = None
+    high: float = None
+
+    @property
+    def bounded(self):
+        return (self.low, self.high) != (None, None)
+
+    @property
+    def margin(self):
+        """How far the value nearest to a bound lies on its right side.
+
+        >>> above([2.0, 1.0], 1.25).margin
+        -0.25
+        >>> within(2.75, 1.0, 3.0).margin
+        0.25
+        """
+        values = self.value if isinstance(self.value, list) else [self.value]
+        gaps = [v - self.low for v in values if self.low is not None]
+        gaps += [self.high - v for v in values if self.high is not None]
+        return min(gaps, key=lambda gap: (gap == gap, gap))  # NaN, if there is one
+
+    @property
+    def limits(self):
+        if self.low is None:
+            return f" < {_text(self.high)}" if self.bounded else ""
+        if self.high is None:
+            return f" > {_text(self.low)}"
+        return f" in {_text(self.low)} to {_text(self.high)}"
+
+    def __str__(self):
+        return _text(self.value) + self.limits
+
+
+def above(value, low):
+    """A value, or several, each of which must be greater than `low`."""
+    return Measured(_plain(value), low=_plain(low))
+
+
+def below(value, high):
+    """A value, or several, each of which must be less than `high`."""
+    return Measured(_plain(value), high=_plain(high))
+
+
+def within(value, low, high):
+    """A value, or several, each of which must lie between `low` and `high`."""
+    return Measured(_plain(value), _plain(low), _plain(high))
+
+
+@dataclass(frozen=True)
 class Claim:
-    """A sentence that held, with the values that were measured for it."""
+    """A sentence, whether it holds, and what was measured, by name."""
 
     sentence: str
+    holds: bool
     measured: dict
 
     def __str__(self):
-        values = ", ".join(f"{k} {v}" for k, v in self.measured.items())
-        return f"✓ {self.sentence}" + (f" ({values})" if values else "")
+        values = ", ".join(f"{name} {value}" for name, value in self.measured.items())
+        mark = "✓" if self.holds else "✗"
+        return f"{mark} {self.sentence}" + (f" ({values})" if values else "")
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        values = "".join(
-            f"<span><b>{html.escape(name)}</b> {html.escape(value)}</span> "
+        values = " ".join(
+            f"<span><b>{html.escape(name)}</b> "
+            f'<span class="value">{html.escape(_text(value.value))}</span>'
+            f"{html.escape(value.limits)}</span>"
             for name, value in self.measured.items()
         )
         return (
-            '<div class="claim"><p><span aria-hidden="true">✓ </span>'
+            f'<div class="claim"><p><span aria-hidden="true">{str(self)[0]} </span>'
             f"{html.escape(self.sentence)}</p>"
-            f"{f'<p>{values.strip()}</p>' if values else ''}</div>"
+            f"{f'<p>{values}</p>' if values else ''}</div>"
         )
 
 
-def claim(sentence, holds, **measured):
+def claim(sentence, holds=True, **measured):
     """Assert a sentence of the text and show what was measured for it.
 
     Args:
         sentence: the statement, as a reader should understand it.
-        holds: whether the measurement bears it out.
-        measured: the values behind it; numbers are shown to three digits.
+        holds: whether it is true, as far as that is no matter of a bound.
+        measured: the values behind it; those made by `above`, `below` and `within`
+            must keep their bounds. Numbers are shown to three digits.
 
     Raises:
-        AssertionError: `holds` is false. The message has the measured values.
+        AssertionError: the sentence does not hold. What was measured is shown, too.
 
-    >>> claim("two is less than three", 2 < 3, two=2, ratio=2 / 3)
-    ✓ two is less than three (two 2, ratio 0.667)
+    >>> claim("two is less than three", 2 < 3, two=2)
+    ✓ two is less than three (two 2)
+    >>> claim("the net learns", accuracy=above(2 / 3, 0.5))
+    ✓ the net learns (accuracy 0.667 > 0.5)
     """
-    values = {name.replace("_", " "): _text(v) for name, v in measured.items()}
-    result = Claim(sentence, values)
-    if not holds:
-        raise AssertionError(f"does not hold: {str(result).removeprefix('✓ ')}")
+    values = {
+        name.replace("_", " "): v if isinstance(v, Measured) else Measured(_plain(v))
+        for name, v in measured.items()
+    }
+    kept = all(value.margin > 0 for value in values.values() if value.bounded)
+    result = Claim(sentence, bool(holds) and kept, values)
     display(result)
+    if not result.holds:
+        raise AssertionError(f"does not hold: {str(result).removeprefix('✗ ')}")
+
+
+def _plain(value):
+    """Tensors and arrays as numbers or lists of numbers; all else as it is."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _text(value):
-    """A number to three digits; lists and tensors element by element."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_text(v) for v in value)
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return str(value)
+    """A number to three digits; lists element by element."""
+    if isinstance(value, list):
+        return ", ".join(map(_text, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
