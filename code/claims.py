@@ -5,6 +5,7 @@ and bounds are part of the stored output, from which the page of all claims is m
 """
 
 import html
+import re
 from dataclasses import dataclass
 
 from IPython.display import display
@@ -82,6 +83,15 @@ class Claim:
 
     __repr__ = __str__
 
+    @property
+    def anchor(self):
+        """The id of its box on a page, for links.
+
+        >>> Claim("γ = 1 gives x̂ back", True, {}).anchor
+        'claim-1-gives-x-back'
+        """
+        return "-".join(["claim", *re.findall("[a-z0-9]+", self.sentence.lower())][:12])
+
     def _repr_html_(self):
         values = " ".join(
             f"<span><b>{html.escape(name)}</b> "
@@ -90,7 +100,8 @@ class Claim:
             for name, value in self.measured.items()
         )
         return (
-            f'<div class="claim"><p><span aria-hidden="true">{str(self)[0]} </span>'
+            f'<div class="claim" id="{self.anchor}"><p>'
+            f'<span aria-hidden="true">{str(self)[0]} </span>'
             f"{html.escape(self.sentence)}</p>"
             f"{f'<p>{values}</p>' if values else ''}</div>"
         )
@@ -122,6 +133,47 @@ def claim(sentence, holds=True, **measured):
     display(result)
     if not result.holds:
         raise AssertionError(f"does not hold: {str(result).removeprefix('✗ ')}")
+
+
+def stored_claims(notebook):
+    """The claims in the stored outputs of a notebook, in order.
+
+    Values are floats, or lists of floats, as far as they are numbers.
+
+    >>> import nbformat.v4 as nb
+    >>> claimed = Claim("it is so", True, {"size": above([0.25, 1.0], 0.125)})
+    >>> data = {"text/html": claimed._repr_html_()}
+    >>> output = nb.new_output("display_data", data)
+    >>> cell = nb.new_code_cell("", outputs=[output])
+    >>> [stored] = stored_claims(nb.new_notebook(cells=[cell]))
+    >>> stored, stored.measured["size"].margin
+    (✓ it is so (size 0.25, 1 > 0.125), 0.125)
+    """
+    from bs4 import BeautifulSoup  # only those who make the book need it
+
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    for output in outputs:
+        text = output.get("data", {}).get("text/html", "")
+        if text.startswith('<div class="claim"'):
+            statement, *measured = BeautifulSoup(text, "html.parser")("p")
+            mark, sentence = statement.get_text().split(" ", 1)
+            spans = measured[0]("span", class_=None) if measured else []
+            values = {span.b.get_text(): _read(span) for span in spans}
+            yield Claim(sentence, mark == "✓", values)
+
+
+def _read(span):
+    """What was measured, from the HTML of a claim."""
+    texts = span.find(class_="value").get_text().split(", ")
+    try:
+        values = [float(text) for text in texts]
+    except ValueError:
+        values = [", ".join(texts)]
+    limits = span.find(class_="value").next_sibling or ""
+    relation, *bounds = limits.replace(" to ", " ").split() or [""]
+    bounds = {"": (), "<": (None, *bounds), ">": bounds, "in": bounds}[relation]
+    bounds = [None if bound is None else float(bound) for bound in bounds]
+    return Measured(values if len(values) > 1 else values[0], *bounds)
 
 
 def _plain(value):

@@ -5,8 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from nbformat.v4 import (
+    new_code_cell,
+    new_markdown_cell,
+    new_notebook,
+    new_output,
+)
 
-from claims import Claim, Measured, above, below, claim, within
+from claims import Claim, Measured, above, below, claim, stored_claims, within
 
 NAN = math.nan
 
@@ -117,7 +123,8 @@ def test_numbers_are_shown_to_three_digits(monkeypatch, value, text):
 def test_a_claim_is_shown_to_browsers_as_html(monkeypatch):
     result = shown(monkeypatch, "it holds", True, their_ratio=below(0.5, 0.75), n=2)
     assert result._repr_html_() == (
-        '<div class="claim"><p><span aria-hidden="true">✓ </span>it holds</p>'
+        '<div class="claim" id="claim-it-holds"><p>'
+        '<span aria-hidden="true">✓ </span>it holds</p>'
         '<p><span><b>their ratio</b> <span class="value">0.5</span> &lt; 0.75</span> '
         '<span><b>n</b> <span class="value">2</span></span></p></div>'
     )
@@ -130,3 +137,24 @@ def test_text_in_a_claim_cannot_become_html():
     assert "<b>&lt;i&gt;</b> " in text and ">&lt;b&gt;<" in text
     assert "<script>" not in text and "<i>" not in text
     assert str(result) == repr(result) == "✓ a < b & <script> (<i> <b>)"
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        {},
+        {"a": Measured("cpu, cuda")},
+        {"a": Measured(12.0), "b c": Measured([1.0, -2.5e-08])},
+        {"a": above([1.0, 2.0], 0.5), "b": below(-1.0, 0.0), "c": within(1.0, 0.5, 2)},
+    ],
+)
+@pytest.mark.parametrize("holds", [True, False])
+def test_what_is_stored_can_be_read_again(measured, holds):
+    claimed = Claim("a < b, in 1 to 2 (so far)", holds, measured)
+    data = {"text/html": claimed._repr_html_(), "text/plain": str(claimed)}
+    cells = [
+        new_markdown_cell("<div class='claim'></div>"),
+        new_code_cell("", outputs=[new_output("display_data", data)] * 2),
+        new_code_cell("", outputs=[new_output("stream", text="a")]),
+    ]
+    assert list(stored_claims(new_notebook(cells=cells))) == [claimed] * 2
