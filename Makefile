@@ -136,11 +136,12 @@ links: $(BIN)/.installed
 	$(BUILD) --builder linkcheck
 
 lighthouse: $(BIN)/.installed
+	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tools/lighthouse.py
 
 # BRANCH may be left out: then it stays as it is.
 repository: $(BIN)/.installed
-	$(BIN)/python tools/repository.py '$(URL)' $(BRANCH)
+	$(BIN)/python tools/repository.py '$(URL)' '$(BRANCH)'
 
 clean:
 	rm -rf _build

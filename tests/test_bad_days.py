@@ -19,9 +19,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-import serve
 import tidy
-from conftest import SITE, make
+from conftest import make
 from fashion_mnist import CACHE, load
 from test_book import ROOT
 from test_notebooks import NOTEBOOKS
@@ -194,10 +193,15 @@ def test_without_pages_the_server_says_how_to_build_them(tmp_path):
         assert process.stderr.read() == "There are no pages yet: run make book\n"
 
 
-def test_make_serve_serves_the_pages_of_the_book():
-    recipe = make(ROOT, "--dry-run", "serve").stdout.splitlines()[-1]
-    assert recipe.split()[1:] == ["tools/serve.py"]
-    assert serve.SITE == SITE and serve.PORT == 8000
+def test_make_serve_serves_the_pages_of_the_book(site):
+    with subprocess.Popen(
+        ["make", "serve"], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        lines = iter(lambda: process.stdout.readline().decode(), "")
+        address = next(line for line in lines if line.startswith("http://"))
+        served = fetch(address)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert served == (site / "index.html").read_bytes()
 
 
 # A kernel that dies.

@@ -7,7 +7,6 @@ use, and that the services do what they promise.
 import re
 import subprocess
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -116,7 +115,7 @@ def test_the_three_systems_are_tested():
 
 def test_the_oldest_versions_are_the_oldest_that_the_book_promises():
     row = MATRIX["Linux, oldest Python and torch"]
-    assert f"Python {row['python']} or newer" in read("README.md")
+    assert f"Python {row['python']} to " in read("README.md")
     assert f"({row['python'].replace('.', ', ')})" in read("Makefile")
     for pinned in map(Requirement, row["versions"].split()):
         ranges = requirements("requirements.txt")[pinned.name].specifier
@@ -128,10 +127,8 @@ def test_the_oldest_versions_are_the_oldest_that_the_book_promises():
 def test_the_newest_versions_are_those_of_the_day():
     row = MATRIX["Linux, newest Python and torch"]
     assert row["versions"] == ""
-    classifiers = metadata("torch").get_all("Classifier")
-    assert f"Programming Language :: Python :: {row['python']}" in classifiers
-    oldest = MATRIX["Linux, oldest Python and torch"]
-    assert Version(row["python"]) > Version(oldest["python"])
+    oldest = MATRIX["Linux, oldest Python and torch"]["python"]
+    assert f"With Python {oldest} to {row['python']}, " in read("README.md")
 
 
 def test_the_pinned_versions_are_tested_with_the_python_that_they_were_made_with():

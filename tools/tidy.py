@@ -47,8 +47,11 @@ def write(notebook, path):
     """Store a notebook: all of it or, if the process is ended, nothing."""
     part = path.with_suffix(".part")
     text = nbformat.writes(notebook) + "\n"
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
