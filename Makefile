@@ -90,13 +90,10 @@ hooks: $(BIN)/.installed
 	$(BIN)/python -m pre_commit install
 
 # Without the old pages: those of chapters that were removed would stay.
-test: check
-	$(BIN)/python tools/install_browser.py
+test: check pdf
 	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
 	$(BUILD)
-	$(BIN)/python tools/epub.py
-	$(BIN)/python tools/pdf.py
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
 # One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others

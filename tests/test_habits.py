@@ -101,6 +101,8 @@ def test_a_new_chapter_passes_every_check_as_it_is(copy):
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
     compared = subprocess.run([*command, f"{path}.ipynb"], cwd=copy)
     assert compared.returncode == 0
+    in_browser = [*command[:3], "tests/test_pages.py", "-k", path.split("/")[1]]
+    assert subprocess.run(in_browser, cwd=copy).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["", "Big", "two words", "../up", "transform"])
@@ -108,6 +110,15 @@ def test_a_name_that_is_none_or_taken_is_refused_and_nothing_changed(name, copy)
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     with pytest.raises(ValueError, match="small letters|already"):
         new_chapter.add(copy, name)
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", ["_toc.yml", "chapters/index.md"])
+def test_where_no_place_is_found_nothing_is_changed(name, copy):
+    (copy / name).write_text("nothing\n")
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    with pytest.raises(ValueError, match="names no chapter"):
+        new_chapter.add(copy, "relatives")
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
 
 

@@ -76,23 +76,10 @@ def test_an_action_has_the_same_version_everywhere():
     assert len(used) == len({name.split("@")[0] for name in used}) >= 5
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_workflow_may_only_read_and_does_not_run_twice_at_once(name):
-    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
-    assert "github.ref" in WORKFLOWS[name]["concurrency"]["group"]
-
-
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_has_a_limit_of_time_and_no_more_rights_than_it_needs(name):
     assert 0 < JOBS[name]["timeout-minutes"] <= 120
     assert JOBS[name].get("permissions", {}) == WRITES.get(name, {})
-
-
-def test_no_checkout_leaves_the_token_behind():
-    checkouts = [s for s in STEPS if s.get("uses", "").startswith("actions/checkout@")]
-    assert checkouts
-    for step in checkouts:
-        assert step["with"]["persist-credentials"] is False
 
 
 def test_every_command_is_in_the_makefile():
