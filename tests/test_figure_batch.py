@@ -71,12 +71,11 @@ def agrees(figure, gamma, beta, eps):
     expected_x_hat, expected_y = normalized(x, gamma, beta, eps)
     assert x_hat == pytest.approx(expected_x_hat, abs=0.0051)
     assert y == pytest.approx(expected_y, abs=0.0051)
-    for bead, value, image in zip(beads(figure), x, y, strict=True):
-        text = bead.get_attribute("aria-valuetext").replace("−", "-")
-        spoken = [float(word) for word in re.findall(r"-?[\d.]+", text)]
-        assert spoken == pytest.approx([value, image], abs=0.0051)
-        assert float(bead.input_value()) == value
     shown = figure.evaluate(READ)
+    for (placed, said), value, image in zip(shown["beads"], x, y, strict=True):
+        spoken = [float(v) for v in re.findall(r"-?[\d.]+", said.replace("−", "-"))]
+        assert spoken == pytest.approx([value, image], abs=0.0051)
+        assert placed == value
     assert shown["axes"] == "-4 0 24 290"
     ways = [list(way) for way in zip(x, expected_x_hat, expected_y, strict=True)]
     threads = shown["paths"]["thread"]
@@ -116,7 +115,10 @@ READ = """e => {
     const box = label.getBoundingClientRect();
     labels[label.innerText] = [box.left, box.right].map(x => (x - left) / width);
   }
-  return { axes: svg.getAttribute("viewBox"), paths, labels };
+  const beads = [...e.querySelectorAll("[name=x]")].filter(
+    b => b.checkVisibility()).map(
+    b => [b.valueAsNumber, b.getAttribute("aria-valuetext")]);
+  return { axes: svg.getAttribute("viewBox"), paths, labels, beads };
 }"""
 
 
@@ -195,6 +197,8 @@ def test_undo_gives_the_batch_back_and_reset_the_start(figure):
     x, _, y = numbers(figure)
     assert x == [1, 2, 3, 20]
     assert y == pytest.approx(x, abs=0.0051)
+    mean, sigma = spread(x)
+    agrees(figure, (sigma**2 + 1e-5) ** 0.5, mean, 1e-5)
     figure.get_by_role("button", name="reset").click()
     assert numbers(figure)[0] == [1, 7, 9, 15]
     assert agrees(figure, 1.0, 0.0, 1e-5) == [1, 7, 9, 15]
