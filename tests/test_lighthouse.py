@@ -18,22 +18,23 @@ def test_a_page_must_reach_every_goal(name, monkeypatch, capsys):
     reached = {goal: score - (goal == name) for goal, score in GOALS.items()}
     asked = []
 
-    def scores(address, browser):
+    def look_at(address, browser):
         asked.append((address, browser))
-        return reached
+        return reached, ["an-audit"]
 
-    monkeypatch.setattr(lighthouse, "scores", scores)
+    monkeypatch.setattr(lighthouse, "look_at", look_at)
     assert lighthouse.reaches_goals("http://a/b/page.html", "chromium") == (not name)
     assert asked == [("http://a/b/page.html", "chromium")] * (TRIES if name else 1)
     text = capsys.readouterr().out
     assert text.startswith("page: ")
+    assert ("an-audit" in text) == bool(name)
     for goal, score in reached.items():
         assert f"{goal} {score}" in text
 
 
 def test_one_good_try_is_enough(monkeypatch):
-    tries = iter([dict.fromkeys(GOALS, 0), dict.fromkeys(GOALS, 100)])
-    monkeypatch.setattr(lighthouse, "scores", lambda *_: next(tries))
+    tries = iter([(dict.fromkeys(GOALS, score), []) for score in (0, 100)])
+    monkeypatch.setattr(lighthouse, "look_at", lambda *_: next(tries))
     assert lighthouse.reaches_goals("http://a/page.html", None)
 
 
@@ -56,3 +57,11 @@ def test_without_pages_it_says_how_to_build_them(tmp_path, monkeypatch):
     monkeypatch.setattr(lighthouse, "SITE", tmp_path)
     with pytest.raises(SystemExit, match="run make book"):
         lighthouse.main([])
+
+
+def test_a_page_that_is_not_there_is_named(tmp_path, monkeypatch):
+    (tmp_path / "chapters").mkdir()
+    (tmp_path / "chapters" / "a.html").touch()
+    monkeypatch.setattr(lighthouse, "SITE", tmp_path)
+    with pytest.raises(SystemExit, match="no page b; there are a"):
+        lighthouse.main(["b"])

@@ -17,6 +17,8 @@ MOVED = [
     ("https://github.com/some-one/book", None),  # a name that is also a word
     ("https://github.com/a/batch-norm-book.2/", "feature/x"),
     ("https://github.com/1/2d-norm", "2.x"),
+    ("https://github.com/someone/elsewhere", "20"),  # in YAML this is a number
+    ("https://github.com/someone/elsewhere", "on"),  # and this is true
 ]
 
 
@@ -49,7 +51,7 @@ def test_everything_names_the_new_address_and_nothing_the_old_one(texts, url, br
             assert f"/github/{owner}/{name}/blob/{branch}/chapters/" in link
     assert re.findall(r"^cd (\S+)$", (texts / "README.md").read_text(), re.M) == [name]
     workflow = (texts / ".github" / "workflows" / "test.yml").read_text()
-    assert re.findall(r"branches: \[(.*)\]", workflow) == [branch]
+    assert re.findall(r'branches: \["(.*)"\]', workflow) == [branch]
     for path in texts.glob("chapters/*.ipynb"):
         setup = nbformat.read(path, nbformat.NO_CONVERT).cells[1].source
         assert f'URL = "{url}"' in setup
@@ -77,6 +79,9 @@ def test_the_same_address_changes_nothing(texts):
         ("a/b", None),
         (URL, "two words"),
         (URL, '"'),
+        (URL, "-x"),
+        (URL, "a..b"),
+        (URL, "a/"),
     ],
 )
 def test_what_is_no_address_is_refused_and_nothing_touched(texts, url, branch):

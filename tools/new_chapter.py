@@ -101,7 +101,7 @@ def notebook(name, setup):
         new = new_code_cell if number % 2 else new_markdown_cell
         cells.append(new(text.strip().replace("NAME", name)))
         if "plt.show()" in text:
-            figure = {"name": f"fig-{name}", "caption": CAPTION}
+            figure = {"name": f"fig-{name}-first", "caption": CAPTION}
             cells[-1].metadata.mystnb = {"figure": figure, "image": {"alt": ALT}}
     return tidy(new_notebook(cells=cells))
 

@@ -23,7 +23,7 @@ PLACES = [
     ".github/**/*.yml",
 ]
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
-BRANCH = re.compile(r"[\w./-]+")
+BRANCH = re.compile(r"(?!.*\.\.)\w[\w./-]*(?<![./])")
 
 
 def changes(url, branch, new_url, new_branch):
@@ -53,10 +53,10 @@ def changes(url, branch, new_url, new_branch):
             rf"{quote}--branch{quote}, {quote}{re.escape(branch)}{quote}",
             rf"\1--branch\2, \g<3>{new_branch}\4",
         ),
-        (rf"^  branch: {re.escape(branch)}$", f"  branch: {new_branch}"),
+        (rf'^  branch: "{re.escape(branch)}"$', f'  branch: "{new_branch}"'),
         (
-            rf"^    branches: \[{re.escape(branch)}\]$",
-            f"    branches: [{new_branch}]",
+            rf'^    branches: \["{re.escape(branch)}"\]$',
+            f'    branches: ["{new_branch}"]',
         ),
     ]
 

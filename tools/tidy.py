@@ -37,7 +37,9 @@ def tidy(notebook):
         kept = OF_A_CELL & cell.metadata.keys()
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in kept})
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            for kind in [*output.get("data", {})]:
+                if kind == WIDGET_VIEW or kind.startswith("application/vnd.google."):
+                    del output.data[kind]
     with warnings.catch_warnings(action="ignore"):
         _, notebook = nbformat.validator.normalize(notebook)  # no identifier twice
     return notebook
