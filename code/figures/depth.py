@@ -36,7 +36,7 @@ ROWS = [
     },
 ]
 
-DOTTED = "0.7 0.06 0.05 0.06 0.05 0.06 0.05 99"  # a rung that goes on, also in the CSS
+DOTTED = "0.68 0.06 0.04 0.06 0.04 0.06 0.04 99"  # a rung that goes on, also in the CSS
 
 
 class Depth(Figure):
