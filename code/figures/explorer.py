@@ -54,7 +54,7 @@ class Explorer(Figure):
     1 to 10; `data`, the condensed record and all words.
 
     >>> explorer = Explorer(rate=0)
-    >>> explorer.data["axes"][0]["ticks"][explorer.rate]
+    >>> explorer.data["panels"][0]["ticks"][explorer.rate]
     0.01
     """
 
