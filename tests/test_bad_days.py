@@ -332,6 +332,24 @@ def test_a_notebook_saved_by_another_tool_is_made_tidy(spoil, ends, tmp_path):
         assert path.read_bytes() == stored
 
 
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"<<<<<<< HEAD\n{}", b"\xff\xfe{}", b"{}", b'{"cells": [{}]}', b"[]"],
+)
+def test_what_is_no_notebook_is_named_and_left_and_the_others_are_done(
+    stored, tmp_path, capsys
+):
+    bad, good = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
+    bad.write_bytes(stored)
+    book = json.loads(NOTEBOOKS["01-motivation"].read_bytes())
+    book["metadata"]["widgets"] = {}
+    good.write_text(json.dumps(book))
+    assert tidy.main([bad, good])
+    assert bad.read_bytes() == stored
+    assert good.read_bytes() == NOTEBOOKS["01-motivation"].read_bytes()
+    assert capsys.readouterr().err.startswith(f"{bad} is left as it is; ")
+
+
 def test_what_is_tidy_is_not_written_again(tmp_path):
     path = Path(shutil.copy(NOTEBOOKS["01-motivation"], tmp_path))
     before = path.stat()

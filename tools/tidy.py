@@ -56,10 +56,23 @@ def write(notebook, path):
         part.unlink(missing_ok=True)
 
 
+def main(paths):
+    """Tidy what can be read as a notebook; name what cannot, and leave it."""
+    bad = False
+    for path in paths:
+        try:
+            stored = path.read_bytes().decode()
+            notebook = tidy(nbformat.v4.reads(stored))
+        except Exception as error:  # there are as many as ways to spoil a file
+            bad = True
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{path} is left as it is; {reason}", file=sys.stderr)
+        else:
+            if nbformat.writes(notebook) + "\n" != stored:  # else its time stays, too
+                write(notebook, path)
+                print(path)
+    return bad
+
+
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
-        stored = path.read_bytes().decode()
-        notebook = tidy(nbformat.v4.reads(stored))
-        if nbformat.writes(notebook) + "\n" != stored:  # else its time stays, too
-            write(notebook, path)
-            print(path)
+    sys.exit(main(map(Path, sys.argv[1:])))
