@@ -109,7 +109,7 @@ def lighten(app, exception):
             continue  # the page that leads from / to the first one
         draw_icons(page)
         for entry in page.select("[role=doc-biblioentry]"):
-            del entry["role"]  # was given up, and is none for an entry of a list
+            entry["role"] = "listitem"  # the other role was given up
         size_pictures(page, path.parent)
         root = "../" * (len(path.relative_to(site).parts) - 1)
         if path.stem == app.config.notfound_pagename:  # shown at any address

@@ -237,7 +237,7 @@ def _picture(figure):
     )
     beads = "".join(
         f'<circle class="bn-in" fill="#555" opacity="{0.75 if training else 0.4}" '
-        f'cx="{_across(v)}" cy="{82 - 22 * (i % 3)}" r="10"/>'
+        f'cx="{_across(v)}" cy="{82 - 24 * (i % 3)}" r="10"/>'
         for i, v in enumerate(figure.company()[1:].flatten().tolist())
     )
     shades = "".join(
