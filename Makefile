@@ -90,13 +90,10 @@ hooks: $(BIN)/.installed
 	$(BIN)/python -m pre_commit install
 
 # Without the old pages: those of chapters that were removed would stay.
-test: check
-	$(BIN)/python tools/install_browser.py
+test: check pdf
 	$(BIN)/python tests/install_colab.py
 	rm -rf _build/html
 	$(BUILD)
-	$(BIN)/python tools/epub.py
-	$(BIN)/python tools/pdf.py
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
 # One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others
@@ -106,7 +103,7 @@ execute: $(EXECUTED)
 	  test -e $$done || left="$$left $${done#_build/executed/}"; done; \
 	test -z "$$left" || { echo "Not executed, and left as they were:$$left." \
 	  "When they can run, make execute goes on with them." >&2; exit 1; }
-	@echo "All are executed. To run again what did not change: make clean execute"
+	@echo "All are executed. To run again what did not change: rm -r _build/executed"
 
 _build/executed/%: % $(CODE) | $(BIN)/.installed
 	@mkdir -p $(@D) && rm -f $@
@@ -115,7 +112,7 @@ _build/executed/%: % $(CODE) | $(BIN)/.installed
 	$(BIN)/python tools/tidy.py _build/$(<F) && mv _build/$(<F) $< && touch $@ || true
 
 new-chapter: $(BIN)/.installed
-	@notebook=$$($(BIN)/python tools/new_chapter.py '$(NAME)') && \
+	@notebook=$$($(BIN)/python tools/new_chapter.py "$$NAME") && \
 	$(MAKE) --no-print-directory execute NOTEBOOKS="$$notebook" && \
 	echo "Now write $$notebook; _toc.yml and chapters/index.md name it."
 
@@ -136,11 +133,13 @@ links: $(BIN)/.installed
 	$(BUILD) --builder linkcheck
 
 lighthouse: $(BIN)/.installed
+	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tools/lighthouse.py
 
-# BRANCH may be left out: then it stays as it is.
+# Variables from the command line reach the shell as its own, whatever is in them. BRANCH
+# may be left out: then it stays as it is.
 repository: $(BIN)/.installed
-	$(BIN)/python tools/repository.py '$(URL)' $(BRANCH)
+	$(BIN)/python tools/repository.py "$$URL" "$$BRANCH"
 
 clean:
 	rm -rf _build

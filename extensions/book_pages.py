@@ -1,12 +1,13 @@
 """Sphinx extension: takes from the finished pages what no reader needs.
 
 The theme puts a megabyte and a half of icons on every page, of which the book shows
-twenty; here each becomes a drawing of its own. Scripts inside the pages move to a file,
+a few; here each becomes a drawing of its own. Scripts inside the pages move to a file,
 so that a server may forbid them (with a Content-Security-Policy). From the address of
 the repository follows that of the site, which search engines and social cards name.
 """
 
 import html
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ ICONS = {
 # What MathJax loads, at once or from its menu, of the 24 MB that it comes with.
 MATHJAX = "tex-chtml.js", "output/chtml/", "input/tex/", "a11y/", "ui/", "sre/mathmaps/"
 LANGUAGES = "base.json", "en.json", "nemeth.json"  # in which it can read aloud
+# What no page asks for: the icon font, other languages of the theme, debugging maps.
+UNUSED = "scripts/fontawesome*", "vendor", "locales", "scripts/*.map", "styles/*.map"
 # Scripts that differ from page to page: two names that nothing reads, and the one that
 # puts the cursor into the search field.
 DROPPED = "DOCUMENTATION_OPTIONS.", "// Activate the search field"
@@ -54,9 +57,8 @@ REDIRECT = """<!DOCTYPE html>
 
 def set_site(app, config):
     """Derive the site's address, on GitHub's pages, unless `_config.yml` sets one."""
-    owner, name = urlsplit(config.html_theme_options["repository_url"]).path.split("/")[
-        1:3
-    ]
+    address = urlsplit(config.html_theme_options["repository_url"])
+    _, owner, name, *_ = address.path.split("/")
     site = config.html_baseurl or f"https://{owner}.github.io/{name}/"
     config.html_baseurl = config.ogp_site_url = site
     config.notfound_urls_prefix = urlsplit(site).path
@@ -106,6 +108,8 @@ def lighten(app, exception):
         if not page.html:
             continue  # the page that leads from / to the first one
         draw_icons(page)
+        for entry in page.select("[role=doc-biblioentry]"):
+            entry["role"] = "listitem"  # the other role was given up
         size_pictures(page, path.parent)
         root = "../" * (len(path.relative_to(site).parts) - 1)
         if path.stem == app.config.notfound_pagename:  # shown at any address
@@ -114,8 +118,11 @@ def lighten(app, exception):
         for again in page.select("meta[name=viewport] ~ meta[name=viewport]"):
             again.decompose()
         path.write_text(str(page), encoding="utf-8")
-    Path(site, "_static", "settings.js").write_text("\n".join(settings) + "\n")
+    code = "\n".join(settings) + "\n"
+    Path(site, "_static", "settings.js").write_text(code, encoding="utf-8")
     write_redirect(app, site)
+    for path in {path for name in UNUSED for path in site.glob(f"_static/{name}")}:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     prune_mathjax(site / "_static" / "mathjax")
 
 

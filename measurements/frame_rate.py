@@ -95,9 +95,10 @@ def frames(events):
 
 def main():
     record = {"runs": {}}
+    chromium = find_chromium()  # starts a Playwright of its own
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=["--no-sandbox", "--disable-gpu"]
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
         )
         for name, (chapter, selector) in FIGURES.items():
             busy, forced = measure(browser, chapter, name, selector)

@@ -19,9 +19,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-import serve
 import tidy
-from conftest import SITE, make
+from conftest import make
 from fashion_mnist import CACHE, load
 from test_book import ROOT
 from test_notebooks import NOTEBOOKS
@@ -194,10 +193,15 @@ def test_without_pages_the_server_says_how_to_build_them(tmp_path):
         assert process.stderr.read() == "There are no pages yet: run make book\n"
 
 
-def test_make_serve_serves_the_pages_of_the_book():
-    recipe = make(ROOT, "--dry-run", "serve").stdout.splitlines()[-1]
-    assert recipe.split()[1:] == ["tools/serve.py"]
-    assert serve.SITE == SITE and serve.PORT == 8000
+def test_make_serve_serves_the_pages_of_the_book(site):
+    with subprocess.Popen(
+        ["make", "serve"], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    ) as process:
+        lines = iter(lambda: process.stdout.readline().decode(), "")
+        address = next(line for line in lines if line.startswith("http://"))
+        served = fetch(address)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert served == (site / "index.html").read_bytes()
 
 
 # A kernel that dies.
@@ -326,6 +330,24 @@ def test_a_notebook_saved_by_another_tool_is_made_tidy(spoil, ends, tmp_path):
     assert found == expected
     if spoil is as_visual_studio_code_saves:
         assert path.read_bytes() == stored
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b"", b"<<<<<<< HEAD\n{}", b"\xff\xfe{}", b"{}", b'{"cells": [{}]}', b"[]"],
+)
+def test_what_is_no_notebook_is_named_and_left_and_the_others_are_done(
+    stored, tmp_path, capsys
+):
+    bad, good = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
+    bad.write_bytes(stored)
+    book = json.loads(NOTEBOOKS["01-motivation"].read_bytes())
+    book["metadata"]["widgets"] = {}
+    good.write_text(json.dumps(book))
+    assert tidy.main([bad, good])
+    assert bad.read_bytes() == stored
+    assert good.read_bytes() == NOTEBOOKS["01-motivation"].read_bytes()
+    assert capsys.readouterr().err.startswith(f"{bad} is left as it is; ")
 
 
 def test_what_is_tidy_is_not_written_again(tmp_path):

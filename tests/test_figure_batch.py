@@ -20,13 +20,35 @@ def normalized(x, gamma, beta, eps):
     return x_hat.flatten().tolist(), (gamma * x_hat + beta).flatten().tolist()
 
 
+def spread(x):
+    """The mean of the batch and its standard deviation."""
+    column = torch.tensor(x, dtype=torch.float64)
+    return column.mean().item(), column.std(correction=0).item()
+
+
+LINES = [64, 160, 256]  # how far down x, x_hat and y are, in px
+
+
 def test_the_picture_shows_where_the_examples_go():
     def place(value):
-        return 20 + 600 * (value + 4) / 24
+        return 40 + 24 * (value + 4)
 
-    circles = re.findall(r'class="bn-out" [^>]*cx="([-\d.]+)"', Batch().picture())
-    _, y = normalized([1.0, 7.0, 9.0, 15.0], 1.0, 0.0, 1e-5)
-    assert [float(c) for c in circles] == pytest.approx(list(map(place, y)), abs=0.06)
+    x = [1.0, 7.0, 9.0, 15.0]
+    picture = Batch(x=x, gamma=3.0, beta=2.0).picture()
+    ways = list(zip(x, *normalized(x, 3.0, 2.0, 1e-5), strict=True))
+    circles = re.findall(r'cx="([-\d.]+)" cy="(\d+)"', picture)
+    assert [float(v) for v, _ in circles] == pytest.approx(
+        [place(value) for way in ways for value in way], abs=0.06
+    )
+    assert [int(v) for _, v in circles] == LINES * 4
+    threads = re.findall(r'class="bn-thread" [^>]*d="(.*?)"', picture)
+    for thread, way in zip(threads, ways, strict=True):
+        ends = [float(v) for v in re.findall(r"[-\d.]+", thread)]
+        assert ends[::2] == pytest.approx([place(v) for v in way], abs=0.06)
+        assert ends[1::2] == LINES
+    for words in ("mean 8.0", "spread 5.0", "x̂", "y"):
+        assert f">{words}<" in picture
+    assert f"M{place(3.0)} 44V84H{place(13.0)}V44" in picture
 
 
 @pytest.fixture
@@ -49,19 +71,55 @@ def agrees(figure, gamma, beta, eps):
     expected_x_hat, expected_y = normalized(x, gamma, beta, eps)
     assert x_hat == pytest.approx(expected_x_hat, abs=0.0051)
     assert y == pytest.approx(expected_y, abs=0.0051)
-    for bead, value, image in zip(beads(figure), x, y, strict=True):
-        text = bead.get_attribute("aria-valuetext").replace("−", "-")
-        spoken = [float(word) for word in re.findall(r"-?[\d.]+", text)]
+    shown = figure.evaluate(READ)
+    for (placed, said), value, image in zip(shown["beads"], x, y, strict=True):
+        spoken = [float(v) for v in re.findall(r"-?[\d.]+", said.replace("−", "-"))]
         assert spoken == pytest.approx([value, image], abs=0.0051)
-        assert float(bead.input_value()) == value
-    threads = figure.locator(".bn-thread").evaluate_all(
-        "lines => lines.map(l => [l.getAttribute('x1'), l.getAttribute('x2')])"
-    )
-    for ends, value, image in zip(threads, x, expected_y, strict=True):
-        drawn = [float(end.rstrip("%")) for end in ends]
-        expected = [100 * (v + 4) / 24 for v in (value, image)]
-        assert drawn == pytest.approx(expected, abs=0.01)
+        assert placed == value
+    assert shown["axes"] == "-4 0 24 290"
+    ways = [list(way) for way in zip(x, expected_x_hat, expected_y, strict=True)]
+    threads = shown["paths"]["thread"]
+    assert [thread[::2] for thread in threads] == [pytest.approx(w) for w in ways]
+    assert [thread[1::2] for thread in threads] == [LINES] * len(x)
+    (dots,) = shown["paths"]["dots"]
+    images = [v for _, hat, y in ways for v in (hat, 160, y, 256)]
+    assert dots == pytest.approx(images)
+    # Mean and spread are drawn, and written where they are.
+    mean, sigma = spread(x)
+    (band,), (ruler,) = shown["paths"]["band"], shown["paths"]["span"]
+    assert band == pytest.approx([mean - sigma, 44, 84, mean + sigma, 44])
+    assert ruler[:3] == pytest.approx([mean, 36, mean + sigma])
+    labels = shown["labels"]
+    for name, value, at in (("mean", mean, mean), ("spread", sigma, mean + sigma / 2)):
+        (text,) = (text for text in labels if text.startswith(name))
+        left, right = labels[text]
+        assert float(text.split()[1].replace("−", "-")) == pytest.approx(
+            value, abs=0.0501
+        )
+        assert left - 0.01 <= (at + 4) / 24 <= right + 0.01
+    for value in (0, 5, 10, 15, 20):
+        left, right = labels[str(value)]
+        assert (left + right) / 2 == pytest.approx((value + 4) / 24, abs=0.002)
     return x
+
+
+READ = """e => {
+  const svg = e.querySelector("svg"), { left, width } = svg.getBoundingClientRect();
+  const paths = {}, labels = {};
+  for (const path of svg.querySelectorAll("path")) {
+    const d = path.getAttribute("d").replaceAll("h0", "");
+    (paths[path.className.baseVal.slice(3)] ??= []).push(
+      d.match(/-?[\\d.]+(e-?\\d+)?/g)?.map(Number));
+  }
+  for (const label of e.querySelectorAll(".bn-batch i")) {
+    const box = label.getBoundingClientRect();
+    labels[label.innerText] = [box.left, box.right].map(x => (x - left) / width);
+  }
+  const beads = [...e.querySelectorAll("[name=x]")].filter(
+    b => b.checkVisibility()).map(
+    b => [b.valueAsNumber, b.getAttribute("aria-valuetext")]);
+  return { axes: svg.getAttribute("viewBox"), paths, labels, beads };
+}"""
 
 
 def beads(figure):
@@ -80,7 +138,7 @@ def test_in_random_states_all_numbers_are_those_of_the_layer(figure):
     draw = random.Random(0)
     mouse = figure.page.mouse
     for _state in range(STATES):
-        button = figure.get_by_role("button", name=draw.choice(["add", "remove"]))
+        button = figure.get_by_role("button", name=draw.choice(["add an", "remove"]))
         if button.is_enabled():
             button.click()
         x, y = centre(figure, draw.choice(beads(figure)))
@@ -139,16 +197,17 @@ def test_undo_gives_the_batch_back_and_reset_the_start(figure):
     x, _, y = numbers(figure)
     assert x == [1, 2, 3, 20]
     assert y == pytest.approx(x, abs=0.0051)
+    mean, sigma = spread(x)
+    agrees(figure, (sigma**2 + 1e-5) ** 0.5, mean, 1e-5)
     figure.get_by_role("button", name="reset").click()
     assert numbers(figure)[0] == [1, 7, 9, 15]
     assert agrees(figure, 1.0, 0.0, 1e-5) == [1, 7, 9, 15]
 
 
-def test_mean_and_spread_are_written_out(figure):
-    fulcrum = figure.locator("svg svg").get_attribute("x")
-    assert float(fulcrum.rstrip("%")) == pytest.approx(50)
-    words = figure.locator(".bn-words").text_content()
-    assert words.strip() == "mean 8.0, spread 5.0"
+def test_the_steps_are_written_beside_the_lines(figure):
+    words = list(figure.evaluate(READ)["labels"])
+    assert words[5:7] == ["mean 8.0", "spread 5.0"]
+    assert words[7:] == ["normalize: (x − mean) / spread", "scale and shift: γ x̂ + β"]
 
 
 def test_it_works_on_a_phone(figure):

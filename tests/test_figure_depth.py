@@ -14,13 +14,13 @@ import depth
 from conftest import alive, touch
 from fashion_mnist import load
 from figures import Depth
+from figures.depth import DOTTED
 from nets import mlp
 from records import read_record
 
 RUNS = read_record("depth")["runs"]
 NETS = list(RUNS)
 ENDS = 16, 8  # the powers of ten at the ends of the scales, forward and backward
-EDGE = 1.25  # where a ladder is cut off; the scale ends at 1
 STATES = 15
 
 
@@ -121,36 +121,34 @@ def place(value, end):
 
 
 def growth_in_words(net, layers):
-    """What is said of a net's growth, forward and backward."""
-    up, down = (median(growth(net, layers, name)) for name in ("variance", "gradient"))
-    if net == "residual + batch norm":
-        gradient = recorded(net, layers)[1]
-        step = median(growth(net, layers, "variance_step"))
-        return f"+{step:.2f} a layer", f"×{gradient[0] / gradient[-1]:.2g} in all"
-    return f"×{up:#.3g} a layer", f"×{down:#.3g} a layer"
+    """What is said of a net's growth, forward and backward, in one pattern for all."""
+    factors = (median(growth(net, layers, name)) for name in ("variance", "gradient"))
+    return [f"×{factor:#.3g} a\u00a0layer" for factor in factors]
 
 
+# What the sentences of the theory name: numbers, and what stays.
 THEORY = {
-    "plain": (1 / 6, math.sqrt(1 / 6)),
-    "plain, He": (None, 1),
-    "batch norm": (1, math.sqrt(math.pi / (math.pi - 1))),
-    "residual": (2, math.sqrt(2)),
-    "residual + batch norm": (1 - 1 / math.pi, None),
-    "SkipInit": (1, 1),
+    "plain": [1 / 6, math.sqrt(1 / 6)],
+    "plain, He": [],
+    "batch norm": [math.sqrt(math.pi / (math.pi - 1))],
+    "residual": [2, math.sqrt(2)],
+    "residual + batch norm": [1 - 1 / math.pi],
+    "SkipInit": [],
 }
 
 
 def test_theory_is_what_the_formulas_give():
+    assert [*THEORY] == NETS
     for net, numbers in THEORY.items():
-        for words in Depth().data["nets"][net]["words"].values():
-            for (_, theory), exact in zip(words, numbers, strict=True):
-                if exact is None:
-                    assert theory in ("", "slower\nthe deeper")
-                else:
-                    name, digits = theory.split()
-                    assert name == "theory"
-                    places = len(digits.partition(".")[2])
-                    assert float(digits) == pytest.approx(round(exact, places))
+        text = Depth().data["nets"][net]["theory"]
+        digits = re.findall(r"(?:×|adds )(\d[\d.]*\d|\d)", text)
+        for shown, exact in zip(digits, numbers, strict=True):
+            places = len(shown.partition(".")[2])
+            assert float(shown) == pytest.approx(round(exact, places))
+        stays = {"plain, He": "gradient", "batch norm": "variance", "SkipInit": "both"}
+        assert re.findall(r"(\w+) stays?\b", text) == [
+            word for name, word in stays.items() if name == net
+        ]
 
 
 def test_where_nothing_was_recorded_the_variance_is_below_what_is_said():
@@ -164,38 +162,50 @@ def said(layers):
     """The sentence above the ladders."""
     gradient = grown("batch norm", layers)[1][0]
     before, number = Depth().data["said"][str(layers)].rstrip(".").split(" ×")
-    assert worth(f"×{number}") == pytest.approx(gradient, rel=0.051)
+    assert worth(f"×{number}") == pytest.approx(gradient, rel=0.0051)
     stays = "With batch norm the variance stays"
     assert before == f"{stays}, and down {layers} layers the gradient grows"
     return f"{before} ×{number}."
 
 
-@pytest.mark.parametrize(("layers", "layer"), [(50, 25), (100, 100), (2, 1)])
-def test_the_picture_shows_the_record_and_its_growth(layers, layer):
-    picture = Depth(depth=layers, layer=layer).picture()
+@pytest.mark.parametrize(
+    ("layers", "layer", "net"),
+    [(50, 25, "batch norm"), (100, 100, "plain"), (2, 1, "residual")],
+)
+def test_the_picture_shows_the_record_and_its_growth(layers, layer, net):
+    picture = Depth(depth=layers, layer=layer, net=net).picture()
     assert said(layers) in picture
     texts = re.findall("<text.*?>(.*?)</text>", picture)
-    values = iter([t for t in texts if re.match("×[^ ]*$|<", html.unescape(t))])
+    shown = re.search(
+        rf"(.*): at layer {layer} the variance is (.*), the gradient (.*)\.", texts[-1]
+    )
+    assert shown[1] == net
+    for text, series in zip(shown.groups()[1:], grown(net, layers), strict=True):
+        check(text, series[layer - 1])
     path = r'<path[^>]* d="(.*?)"/>'
     ladders = iter(re.findall(f'<g data-net="(.*?)"[^>]*>{path}{path}{path}', picture))
+    factors = iter([text for text in texts if text.endswith("a\u00a0layer")])
     for k, end in enumerate(ENDS):
-        for net in NETS:
-            name, rungs, faded, line = next(ladders)
-            series = grown(net, layers)[k]
-            expected = [place(v, end) for v in series]
-            assert name == net
-            assert growth_in_words(net, layers)[k] in [
-                t.replace("\n", " ") for t in texts
-            ]
+        for column in NETS:
+            name, rungs, beyond, line = next(ladders)
+            expected = [place(v, end) for v in grown(column, layers)[k]]
+            assert name == column
+            assert next(factors) == growth_in_words(column, layers)[k]
             points = [tuple(map(float, p.split())) for p in line[1:].split("L")]
             assert [x for x, _ in points] == pytest.approx(expected, abs=1e-3)
             assert [y for _, y in points] == [-i - 0.5 for i in range(layers)]
-            ends = [rung[2] for rung in numbers(rungs)]
-            inside = [max(-1, min(1, x)) for x in expected]
-            assert ends == pytest.approx(inside, abs=1e-3)
-            beyond = [i for i, x in enumerate(expected) if abs(x) > 1]
-            assert [rung[1] for rung in numbers(faded)] == [-i - 0.5 for i in beyond]
-            check(next(values), series[layer - 1])
+            assert_rungs(rungs, beyond, expected)
+
+
+def assert_rungs(inside, beyond, places):
+    """Rungs that end on the scale are in one path, those that go on in the other."""
+    for path, far in ((inside, False), (beyond, True)):
+        drawn = [i for i, x in enumerate(places) if (abs(x) > 1) == far]
+        rungs = numbers(path)
+        assert [rung[:2] for rung in rungs] == [[0, -i - 0.5] for i in drawn]
+        assert [rung[2] for rung in rungs] == pytest.approx(
+            [places[i] for i in drawn], abs=1e-3
+        )
 
 
 @pytest.fixture
@@ -211,13 +221,15 @@ READ = """figure => [...figure.querySelectorAll("tbody")].map(row => ({
     const box = e => e.getBoundingClientRect().toJSON();
     return {
       net: td.dataset.net,
-      color: getComputedStyle(svg.children[2]).stroke,
+      color: getComputedStyle(svg.children[3]).stroke,
       view: svg.getAttribute("viewBox").split(" ").map(Number),
       thick: parseFloat(getComputedStyle(svg.children[1]).strokeWidth),
       paths: [...svg.children].map(path => path.getAttribute("d")),
       ticks: [...td.querySelectorAll("span")].map(e => e.textContent),
       ticksAt: [...td.querySelectorAll("span")].map(box),
-      words: ["b", "small", "i"].map(tag => td.querySelector(tag).textContent),
+      ticksSeen: [...td.querySelectorAll("span")].map(
+        e => getComputedStyle(e).visibility === "visible"),
+      growth: td.querySelector("b").textContent,
       line: parseFloat(getComputedStyle(td, "::before").top) + 0.5,
       layer: getComputedStyle(td, "::after").content,
       dot: box(svg.lastElementChild),
@@ -235,14 +247,12 @@ def worth(text):
 
 
 def check(text, value):
-    """A value in words: to three digits near 1, to two far from it."""
+    """A value in words, to three digits."""
     if value is None:
-        assert text in ("< 10⁻²⁷", "&lt; 10⁻²⁷")
+        assert html.unescape(text) == "< 10⁻²⁷"
     else:
-        assert worth(text) == pytest.approx(
-            value, rel=0.0055 if "·" not in text else 0.051
-        )
-        assert ("·" not in text) == (1e-3 < value < 1e3)
+        assert worth(text) == pytest.approx(value, rel=0.0051)
+        assert ("·" not in text) == (1e-6 < value < 999.5)
 
 
 def numbers(path):
@@ -253,60 +263,67 @@ def numbers(path):
     ]
 
 
-def agrees(figure, layers, layer):
+def agrees(figure, layers, layer, net="batch norm"):
     """Words, controls, ladders and marks are those of the state."""
     deep, at = figure.locator("input[type=range]").all()
     assert deep.input_value() == str(depth.DEPTHS.index(layers))
     assert deep.evaluate("e => e.ariaValueText") == f"{layers} layers"
     assert (at.input_value(), at.get_attribute("max")) == (str(layer), str(layers))
     assert at.evaluate("e => e.ariaValueText") == f"{layer} of {layers}"
-    outputs = figure.locator("output").all_text_contents()
-    assert outputs == [f"{layers} layers", f"{layer} of {layers}"]
-    assert figure.locator("p:not(.bn-caption)").all_text_contents() == [said(layers)]
-    name = f"growth, theory, and the value in layer {layer}"
-    assert figure.locator("table").evaluate("e => e.ariaLabel") == name
+    assert figure.locator(".bn-deep b").inner_text() == f"{layers} layers"
+    assert figure.locator("select").input_value() == net
+    sentence, reading = figure.locator("p:not(.bn-caption)").all_text_contents()
+    assert sentence == said(layers)
+    theory = Depth().data["nets"][net]["theory"]
+    pattern = rf"At layer {layer} the variance is (.*), the gradient (.*)\. "
+    shown = re.fullmatch(pattern + re.escape(theory), reading).groups()
+    for text, series in zip(shown, grown(net, layers), strict=True):
+        check(text, series[layer - 1])
     assert figure.locator("thead th").all_text_contents() == NETS
     heights = [-k - 0.5 for k in range(layers)]
-    width = figure.bounding_box()["width"] / len(NETS)
     for k, (row, end) in enumerate(zip(figure.evaluate(READ), ENDS, strict=True)):
         assert row["head"].startswith(("Forward ↑", "Backward ↓")[k])
         assert [cell["net"] for cell in row["cells"]] == NETS
         for cell in row["cells"]:
-            net, series = cell["net"], grown(cell["net"], layers)[k]
-            assert (cell["color"] == row["cells"][2]["color"]) == ("batch norm" in net)
-            assert cell["view"] == [-EDGE, -layers, 2 * EDGE, layers]
+            column, series = cell["net"], grown(cell["net"], layers)[k]
+            assert (cell["color"] == row["cells"][2]["color"]) == (
+                "batch norm" in column
+            )
+            assert cell["view"] == [-1, -layers, 2, layers]
             assert 0 < cell["thick"] <= 0.45
             low, one, high = cell["ticks"]
             assert one == "1"
             assert [worth(f"1·{t}") for t in (low, high)] == pytest.approx(
                 [10.0**-end, 10.0**end]
             )
+            assert cell["ticksSeen"][::2] == [column == NETS[0]] * 2
             places = [place(v, end) for v in series]
-            stubs, rungs, (line,), (mark,) = map(numbers, cell["paths"])
-            assert stubs == [[-0.07, y, 0.14] for y in heights]
-            assert [rung[:2] for rung in rungs] == [[0, y] for y in heights]
-            assert [rung[2] for rung in rungs] == pytest.approx(places, abs=1e-3)
+            stubs, rungs, beyond, line, mark = cell["paths"]
+            (line,) = numbers(line)
+            assert numbers(stubs) == [[-0.07, y, 0.14] for y in heights]
+            assert_rungs(rungs, beyond, places)
             assert line[1::2] == heights
             assert line[::2] == pytest.approx(places, abs=1e-3)
-            assert mark[0] == pytest.approx(places[layer - 1], abs=1e-3)
-            assert mark[1] == heights[layer - 1]
-            grows, theory, value = cell["words"]
-            assert grows.replace("\n", " ") == growth_in_words(net, layers)[k]
-            words = Depth().data["nets"][net]["words"][str(layers)]
-            assert theory == words[k][1]
-            check(value, series[layer - 1])
+            assert cell["growth"] == growth_in_words(column, layers)[k]
             # Where all this is on the screen, and the line through all columns.
-            box, dot = cell["svg"], cell["dot"]
+            box, td = cell["svg"], cell["td"]
             height = box["height"] - 10
-            across = box["x"] + box["width"] * (mark[0] + EDGE) / (2 * EDGE)
             down = box["y"] + 5 + height * (1 - (layer - 0.5) / layers)
-            assert [dot["x"], dot["y"]] == pytest.approx([across, down], abs=0.1)
-            assert cell["td"]["y"] + cell["line"] == pytest.approx(down, abs=0.6)
-            assert box["width"] == pytest.approx(width, abs=0.1)
-            assert box["x"] == pytest.approx(cell["td"]["x"], abs=0.1)
-            tick = cell["ticksAt"][1]
+            assert td["y"] + cell["line"] == pytest.approx(down, abs=0.6)
             middle = box["x"] + box["width"] / 2
+            assert middle == pytest.approx(td["x"] + td["width"] / 2, abs=0.1)
+            assert td["width"] - 10.1 <= box["width"] < td["width"]
+            tick = cell["ticksAt"][1]
             assert tick["x"] + tick["width"] / 2 == pytest.approx(middle, abs=0.6)
+            if column == net:  # the dot is only there
+                ((x, y),) = numbers(mark.removesuffix("h0"))
+                assert x == pytest.approx(places[layer - 1], abs=1e-3)
+                assert y == heights[layer - 1]
+                across = middle + box["width"] / 2 * x
+                at = cell["dot"]["x"], cell["dot"]["y"]
+                assert at == pytest.approx((across, down), abs=0.1)
+            else:
+                assert mark == ""
 
 
 def where(ladder, layers, layer, height=0.5):
@@ -320,21 +337,24 @@ def where(ladder, layers, layer, height=0.5):
 def test_in_random_states_it_shows_what_was_recorded(figure):
     draw = random.Random(0)
     deep, at = figure.locator("input[type=range]").all()
-    layers, layer = 50, 25
+    layers, layer, net = 50, 25, "batch norm"
     agrees(figure, layers, layer)
     ladders = figure.locator("td svg").all()
     assert len(ladders) == 2 * len(NETS)
     for _state in range(STATES):
         layers = draw.choice(depth.DEPTHS)
         deep.fill(str(depth.DEPTHS.index(layers)))
-        agrees(figure, layers, min(layer, layers))
+        agrees(figure, layers, min(layer, layers), net)
         layer = draw.randint(1, layers)
         if draw.random() < 0.3:
+            net = draw.choice(NETS)
             at.fill(str(layer))
+            figure.locator("select").select_option(net)
         else:
-            ladder, height = draw.choice(ladders), draw.uniform(0.2, 0.8)
-            figure.page.mouse.move(*where(ladder, layers, layer, height))
-        agrees(figure, layers, layer)
+            k, height = draw.randrange(2 * len(NETS)), draw.uniform(0.2, 0.8)
+            net = NETS[k % len(NETS)]
+            figure.page.mouse.move(*where(ladders[k], layers, layer, height))
+        agrees(figure, layers, layer, net)
 
 
 def test_keys_change_depth_and_layer(figure):
@@ -348,6 +368,8 @@ def test_keys_change_depth_and_layer(figure):
     at.press("End")
     deep.press("Home")
     agrees(figure, 2, 2)
+    figure.locator("select").press("ArrowDown")
+    agrees(figure, 2, 2, "residual")
 
 
 def test_a_shallow_net_does_not_lose_the_chosen_layer(figure):
@@ -363,13 +385,13 @@ def test_a_finger_chooses_a_layer(figure):
     for net, layer in ((2, 50), (9, 17)):
         ladders.nth(net).scroll_into_view_if_needed()
         touch(figure, where(ladders.nth(net), 50, layer))
-        agrees(figure, 50, layer)
+        agrees(figure, 50, layer, NETS[net % len(NETS)])
 
 
 def test_a_pointer_at_the_edge_of_a_ladder_chooses_an_end(figure):
     for y, layer in ((1, 50), (209, 1)):
         figure.locator("td svg").nth(4).hover(position={"x": 30, "y": y})
-        agrees(figure, 50, layer)
+        agrees(figure, 50, layer, NETS[4])
 
 
 def test_a_pointer_beside_the_ladders_chooses_nothing(figure):
@@ -378,20 +400,25 @@ def test_a_pointer_beside_the_ladders_chooses_nothing(figure):
         agrees(figure, 50, 25)
 
 
-def test_what_leaves_the_scale_fades_out_and_is_read_out(figure):
+def test_what_leaves_the_scale_is_cut_off_dotted_and_read_out(figure):
     deep, at = figure.locator("input[type=range]").all()
     deep.press("End")
     at.press("End")
+    figure.locator("select").select_option("plain")
+    assert "the variance is < 10⁻²⁷, the gradient ×1.00." in (
+        figure.locator("p").last.inner_text()
+    )
     plain = figure.evaluate(READ)[0]["cells"][0]
-    assert plain["words"][2] == "< 10⁻²⁷"
-    assert plain["paths"][3] == "M-6.1875 -99.5h0"
-    mask = figure.locator("td svg").first.evaluate("e => getComputedStyle(e).maskImage")
-    stops = re.findall(r"(rgba?\(.*?\))((?: \d+%)*)", mask)
-    inside = [50 * (1 - 1 / EDGE), 50 * (1 + 1 / EDGE)]  # of a hundred parts
-    assert stops[0] == stops[-1] == ("rgba(0, 0, 0, 0)", "")
-    assert [
-        float(x) for _, at in stops for x in re.findall(r"\d+", at)
-    ] == pytest.approx(inside)
+    assert plain["paths"][4] == "M-6.1875,-99.5h0"
+    assert plain["td"]["x"] <= plain["svg"]["x"]
+    style = "e => getComputedStyle(e).clipPath"
+    clip = figure.locator("td svg").first.evaluate(style)
+    style = "e => getComputedStyle(e.children[2]).strokeDasharray"
+    dashes = figure.locator("td svg").first.evaluate(style)
+    assert clip == "inset(-5px 0px)"  # nothing is seen beside the panel
+    lengths = [float(length) for length in re.findall(r"[\d.]+", dashes)]
+    assert sum(lengths[:-1]) < 1 < lengths[-1]  # the dots end before the panel does
+    assert lengths == [float(length) for length in DOTTED.split()]
 
 
 def test_the_table_is_read_in_order(figure):
@@ -399,12 +426,8 @@ def test_the_table_is_read_in_order(figure):
     assert heads.evaluate_all("all => all.map(e => e.scope)") == (
         ["col"] * 6 + ["rowgroup"] * 2
     )
-    assert figure.locator("[aria-live=polite]").count() == 1
-    assert figure.locator("td").nth(8).inner_text().split("\n")[-3:] == [
-        "×1.20 a layer",
-        "theory 1.21",
-        "×99.3",
-    ]
+    assert figure.locator("[aria-live=polite]").count() == 2
+    assert figure.locator("td").nth(8).inner_text().strip() == "×1.20 a\u00a0layer"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -419,11 +442,11 @@ def test_it_works_on_a_phone(figure, scheme):
     agrees(figure, 100, 100)
     assert figure.page.evaluate("document.documentElement.scrollWidth") <= 390
     sizes = figure.evaluate(
-        """figure => [...figure.querySelectorAll("th, td *, p, label, output")]
+        """figure => [...figure.querySelectorAll("th, td *, p, label, select")]
           .map(e => parseFloat(getComputedStyle(e).fontSize))"""
     )
     assert min(sizes) >= 11
-    spill = """figure => [...figure.querySelectorAll("th, td :is(b, small, i, span)")]
+    spill = """figure => [...figure.querySelectorAll("th, td :is(b, span)")]
       .filter(e => getComputedStyle(e).visibility === "visible")
       .filter(e => {
         const box = e.closest("th, td").getBoundingClientRect();

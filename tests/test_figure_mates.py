@@ -16,7 +16,12 @@ from records import read_record
 
 STATES = 50
 RECORD = read_record("brightness")["runs"]["Fashion-MNIST"]
-START = {"size": 8, "momentum": 0.1, "seen": 32, "mode": "training", "moved": {}}
+YOURS = RECORD["yours"]
+START = {
+    **{"size": 8, "momentum": 0.1, "seen": 32, "mode": "training", "moved": {}},
+    "yours": YOURS,
+}
+LIMITS = [(0, 0.5), (0, 1), (-3, 3)]  # of the panels of mean, spread and output
 
 
 def test_the_record_has_the_brightness_of_the_images():
@@ -30,102 +35,105 @@ def test_the_record_has_the_brightness_of_the_images():
     assert LABELS[test_labels[4]] == "Shirt"
 
 
-def expected(size, momentum, seen, mode, moved):
+def expected(size, momentum, seen, mode, moved, yours):
     """What the layer says to each of the batches seen, and to the one at hand.
 
-    Returns for each state of the running statistics the mean, your output and the
-    spread; for each batch seen its mean and your output in it; and what is used now.
+    Returns lists of mean, spread and your output: for each state of the running
+    statistics, for each batch seen, for the batch at hand, for all images.
     """
     stream = list(RECORD["stream"])
     for place, value in moved.items():
         stream[int(place)] = value
     batches = torch.tensor(stream[: (seen + 1) * size], dtype=torch.float64)
     batches = batches.reshape(seen + 1, size, 1)
-    yours = torch.full((1, 1), RECORD["yours"], dtype=torch.float64)
+    asking = torch.full((1, 1), yours, dtype=torch.float64)
     layer = BatchNorm(1, num_dims=2, momentum=momentum).double()
     lines, dots = [], []
     for k, batch in enumerate(batches):
-        company = torch.cat([yours, batch[:-1]])
+        company = torch.cat([asking, batch[:-1]])
         guest = deepcopy(layer)  # yours asks, and is not recorded
         trained, predicted = guest(company)[0].item(), layer.eval()(company)[0].item()
         spread = layer.running_var.sqrt().item()
-        lines.append([layer.running_mean.item(), predicted, spread])
+        lines.append([layer.running_mean.item(), spread, predicted])
         if k < seen:
-            dots.append([batch.mean().item(), trained])
+            dots.append([batch.mean().item(), batch.std().item(), trained])
             layer.train()(batch)
-    used = lines[-1]
-    if mode == "training":
-        spread = company.std(correction=0).item()
-        used = [company.mean().item(), trained, spread]
-    return lines, dots, used
-
-
-def truth():
+    own = [company.mean().item(), company.std(correction=0).item(), trained]
     mean, var = RECORD["mean"], RECORD["variance"]
-    return [mean, (RECORD["yours"] - mean) / (var + 1e-5) ** 0.5, var**0.5]
+    return lines, dots, own, [mean, var**0.5, (yours - mean) / (var + 1e-5) ** 0.5]
 
 
 def flat(places):
     return [number for place in places for number in place]
 
 
-def marks(lines, dots, used, i, start, end):
-    """Where the marks are for mean (0) or output (1): from `start` a ruler to `end`."""
-    now, true, seen = lines[-1][i], truth()[i], len(dots)
-    count = abs(used[1])
-    ticks = [start + (end - start) * k / count for k in range(1, int(count) + 1)]
+def down(value, i):
+    """How far down a value is in its panel, of 104 px; beyond the limits at the end."""
+    low, high = LIMITS[i]
+    return 104 * (high - min(high, max(low, value))) / (high - low)
+
+
+def above(mode, yours, lines, own):
+    """The marks on the axis of brightness, with a ruler from the mean to yours."""
+
+    def band(mean, spread, _):
+        return [mean - spread, 26, 158, mean + spread, 26]
+
+    used = own if mode == "training" else lines[-1]
+    mean, _, output = used
+    count = abs(output)
+    ticks = [mean + (yours - mean) * k / count for k in range(1, int(count) + 1)]
     return {
-        "true": [true, 0, 60],
-        "dots": flat((dot[i], seen - k - 0.5) for k, dot in enumerate(dots)),
-        "run": flat((line[i], seen - k) for k, line in enumerate(lines)),
-        "gap": [now, 1, true],
-        "thread": [end, -8, 60],
-        "ruler": [start, -3, end, *flat((tick, -4, 2) for tick in ticks)],
-        "mark": [end, -8],
+        "faint": band(*own),
+        "band": band(*used),
+        "used": [mean, 26, 158],
+        "ruler": [mean, 128, yours, *flat((tick, 123, 10) for tick in ticks)],
     }
 
 
-def tape(lines, dots, used):
-    """The marks of means and spreads, on the axis of brightness."""
-    mean, _, spread = used
-    true, _, wide = truth()
-    low, high = (
-        [(m + sign * s, len(dots) - k) for k, (m, _, s) in enumerate(lines)]
-        for sign in (-1, 1)
-    )
+def below(mode, lines, dots, own, true, i):
+    """The marks in the panel of means (0), spreads (1) or outputs (2)."""
+    training, seen = mode == "training", len(dots)
+    used = own if training else lines[-1]
+    goal, at = down(true[i], i), down(lines[-1][i], i)
     return {
-        **marks(lines, dots, used, 0, mean, RECORD["yours"]),
-        "river": flat([*low, *reversed(high)]),
-        "band": [mean - spread, 0, -36, mean + spread, 0],
-        "faint": [true - wide, 0, 61, true + wide, 0],
-        "used": [mean, -36, 0],
+        "now": [seen, 0, 104],
+        "true": [0, goal, 60],
+        "dots": flat((k + 1, down(dot[i], i)) for k, dot in enumerate(dots)),
+        "run": flat((k, down(line[i], i)) for k, line in enumerate(lines)),
+        "gap": [seen, at, goal],
+        "mark": [seen + training, down(used[i], i)],
     }
 
 
 READ = """e => {
   const box = node => node.getBoundingClientRect();
+  const chart = svg => ({
+    axes: svg.getAttribute("viewBox"),
+    paths: Object.fromEntries([...svg.querySelectorAll("path")].map(
+      p => [p.className.baseVal.slice(3), p.getAttribute("d")])),
+    shown: [...svg.querySelectorAll("path")].filter(p => p.checkVisibility()).map(
+      p => p.className.baseVal.slice(3)),
+    colours: Object.fromEntries([...svg.querySelectorAll("path")].map(
+      p => [p.className.baseVal.slice(3), getComputedStyle(p).stroke])),
+    labels: [...svg.parentNode.querySelectorAll("i")].filter(
+      i => i.checkVisibility()).map(i => [i.innerText, [
+        ...[box(i).left, box(i).right].map(v => (v - box(svg).left) / box(svg).width),
+        ...[box(i).top, box(i).bottom].map(v => v - box(svg).top)]]),
+    width: box(svg).width,
+  });
   return {
-    words: e.querySelector(".bn-mates > output").innerText,
-    parts: [...e.querySelectorAll("svg")].map(svg => ({
-      axes: svg.getAttribute("viewBox"),
-      words: svg.parentNode.querySelector("p").innerText,
-      paths: Object.fromEntries([...svg.querySelectorAll("path")].map(
-        p => [p.className.baseVal.slice(3), p.getAttribute("d")])),
-      labels: Object.fromEntries([...svg.parentNode.querySelectorAll("i")].map(i => [
-        i.innerText, [box(i).left, (box(i).left + box(i).right) / 2, box(i).top].map(
-          (v, j) => j < 2 ? (v - box(svg).left) / box(svg).width : v - box(svg).top)])),
-      width: box(svg).width,
-    })),
+    words: e.querySelector(".bn-today > output > div").innerText,
+    said: e.querySelector(".bn-today p").innerText,
+    today: chart(e.querySelector(".bn-today svg")),
+    past: [...e.querySelectorAll(".bn-past svg")].map(chart),
     beads: [...e.querySelectorAll("[name=moved]")].filter(b => b.checkVisibility()).map(
-      b => [b.valueAsNumber, b.getAttribute("aria-valuetext")]),
+      b => b.valueAsNumber),
+    yours: e.querySelector("[name=yours]").valueAsNumber,
     controls: [...e.querySelectorAll("label output")].map(o => o.innerText),
     spoken: [...e.querySelectorAll("label [type=range]")].map(
       o => o.getAttribute("aria-valuetext")),
     mode: e.querySelector("[name=mode]:checked").value,
-    colours: [...e.querySelectorAll(".bn-mark, .bn-run, .bn-dots")].map(
-      mark => getComputedStyle(mark).stroke),
-    fills: [...e.querySelectorAll(".bn-band, .bn-river")].map(
-      mark => getComputedStyle(mark).fill),
   };
 }"""
 
@@ -135,56 +143,90 @@ def numbers(text):
     return [float(number) for number in found]
 
 
-def agrees(figure, size, momentum, seen, mode, moved):
+def drawn(chart):
+    """The numbers in the paths of a chart, by their kind."""
+    strip = re.compile("(?<=[0-9])h0")
+    return {k: numbers(strip.sub("", d)) for k, d in chart["paths"].items()}
+
+
+def today_agrees(shown, mode, yours, lines, own):
+    training = mode == "training"
+    mean, spread, output = own if training else lines[-1]
+    assert shown["mode"] == mode and f"in {mode} mode" in shown["words"]
+    (big,) = numbers(shown["words"])
+    assert big == pytest.approx(output, abs=0.00501)
+    assert ("+" in shown["words"]) == (output >= 0)
+    chart = shown["today"]
+    assert chart["axes"] == "0 0 1 158"
+    marks = above(mode, yours, lines, own)
+    assert drawn(chart) == {k: pytest.approx(v, abs=1e-7) for k, v in marks.items()}
+    assert ("faint" in chart["shown"]) == (not training)
+
+    (name, beside), (basis, over), *ticks = chart["labels"]
+    assert name == "yours" and beside[0] <= yours <= beside[1]
+    assert basis.startswith("batch mean" if training else "running mean")
+    assert numbers(basis) == pytest.approx([mean, spread], abs=0.000501)
+    assert over[0] <= min(1, max(0, mean)) <= over[1]
+    counted = range(1, int(abs(output)) + 1) if abs(output) < 6 else []
+    assert [text for text, _ in ticks] == [str(k) for k in counted]
+    for k, (_, (left, right, *_)) in zip(counted, ticks, strict=True):
+        place = mean + (yours - mean) * k / abs(output)
+        assert (left + right) / 2 == pytest.approx(place, abs=0.002)
+    return big
+
+
+def past_agrees(shown, mode, lines, dots, own, true):
+    training, now, seen = mode == "training", lines[-1], len(dots)
+    for i, chart in enumerate(shown["past"]):
+        assert chart["axes"] == "0 0 60 104"
+        marks = below(mode, lines, dots, own, true, i)
+        assert drawn(chart) == {k: pytest.approx(v, abs=1e-6) for k, v in marks.items()}
+        # Of the outputs, dots are drawn in training mode, and a line in prediction.
+        hidden = set()
+        if i == 2:
+            hidden = {"run", "gap"} if training else {"dots"}
+        assert set(chart["paths"]) - set(chart["shown"]) == hidden
+        # Blue is what the output rests on.
+        colours = chart["colours"]
+        assert colours["mark"] != colours["gap"]
+        assert (colours["run"] == colours["mark"]) == (i == 2 or not training)
+        assert (colours["dots"] == colours["mark"]) == (i == 2)
+
+        high, zero, goal, *gap = chart["labels"]
+        assert [high[0], zero[0]] == [str(LIMITS[i][1]), "0"]
+        for (_, (_, _, top, bottom)), place in (
+            *((high, 0), (zero, down(0, i)), (goal, down(true[i], i))),
+        ):
+            assert (top + bottom) / 2 == pytest.approx(place, abs=0.6)
+        assert goal[0].startswith("true")
+        assert numbers(goal[0]) == pytest.approx([true[i]], abs=0.000501)
+        distance = abs(now[i] - true[i])
+        if i == 2 and training:
+            assert gap == []
+            continue
+        ((text, (left, _, top, bottom)),) = gap
+        values = [distance] if i == 2 else [now[i], distance]
+        assert text.split()[::2] == ["running", "gap"][i // 2 :]
+        assert numbers(text) == pytest.approx(values, abs=0.000501)
+        # Beside the end of the line, but never on the words about the truth.
+        assert 0 < (left - seen / 60) * chart["width"] < 24
+        _, (_, _, upper, lower) = goal
+        assert top >= lower - 1 or bottom <= upper + 1
+        assert top >= -1 and bottom <= 107
+
+
+def agrees(figure, **state):
     """Every number that the figure shows is what Python says of this state."""
     shown = figure.evaluate(READ)
-    lines, dots, used = expected(size, momentum, seen, mode, moved)
-    assert shown["mode"] == mode and f"in {mode} mode" in shown["words"]
-    assert ("batch" if mode == "training" else "running") + " mean" in shown["words"]
-    # Blue is what the output rests on, and what this mode said in the past.
-    training = mode == "training"
-    cloud, line, blue, past, said, _ = shown["colours"]
-    assert [c == blue for c in (cloud, line, past, said)] == [
-        *(False, not training, training, not training)
-    ]
-    river, band = shown["fills"]
-    assert (river == band) == (not training)
-    output, mean, spread = numbers(shown["words"])
-    assert output == pytest.approx(used[1], abs=0.00501)
-    assert ("+" in shown["words"]) == (used[1] >= 0)
-    assert [mean, spread] == pytest.approx([used[0], used[2]], abs=0.000501)
+    lines, dots, own, true = expected(**state)
+    output = today_agrees(shown, state["mode"], state["yours"], lines, own)
+    past_agrees(shown, state["mode"], lines, dots, own, true)
 
-    left, right = shown["parts"]
-    assert (left["axes"], right["axes"]) == ("0 -36 1 96", "-4 -36 8 96")
-    for part, drawn in (
-        (left, tape(lines, dots, used)),
-        (right, marks(lines, dots, used, 1, 0, used[1])),
-    ):
-        assert set(part["paths"]) == set(drawn)
-        for kind, places in drawn.items():
-            seen_places = numbers(part["paths"][kind].replace("h0", ""))
-            assert seen_places == pytest.approx(places, abs=1e-7), kind
-    written = numbers(left["words"] + right["words"])
-    for i, shown_gap in zip((0, 2, 1), range(0, 9, 3), strict=True):
-        now, true = lines[-1][i], truth()[i]
-        assert written[shown_gap : shown_gap + 3] == pytest.approx(
-            [now, true, abs(now - true)], abs=0.000501
-        )
-    true, goal, _ = truth()
-    assert left["labels"]["truth"][1] == pytest.approx(true, abs=0.002)
-    assert right["labels"]["truth"][1] == pytest.approx((goal + 4) / 8, abs=0.002)
-    assert right["labels"]["0"][1] == pytest.approx(0.5, abs=0.002)
-    beside, _, _ = left["labels"]["yours"]
-    assert 0 < (beside - RECORD["yours"]) * left["width"] < 20
-    _, _, foot = left["labels"]["start: mean 0, spread 1"]
-    assert foot == pytest.approx(148 + 4 * min(54, max(26, seen)), abs=0.1)
-
-    assert len(shown["beads"]) == size - 1
-    for j, (value, text) in enumerate(shown["beads"]):
-        place = seen * size + j
-        exact = moved.get(str(place), RECORD["stream"][place])
-        assert value == pytest.approx(exact, abs=0.00501)
-        assert numbers(text) == pytest.approx([value, output])
+    size, seen, momentum = state["size"], state["seen"], state["momentum"]
+    places = range(seen * size, seen * size + size - 1)
+    mates = [state["moved"].get(str(k), RECORD["stream"][k]) for k in places]
+    assert shown["beads"] == pytest.approx(mates, abs=0.00501)
+    assert shown["yours"] == pytest.approx(state["yours"], abs=1e-9)
     half_life = math.log(2) / -math.log(1 - momentum) if momentum < 1 else 0
     weight, life = numbers(shown["controls"][0])
     assert (weight, life) == (momentum, pytest.approx(half_life, abs=0.0501))
@@ -213,7 +255,7 @@ def slider(figure, name):
 
 BEADS = """e => {
   const line = e.querySelector("svg").getBoundingClientRect();
-  return [...e.querySelectorAll("[name=moved]")].map(bead => {
+  return [...e.querySelectorAll("[name=moved], [name=yours]")].map(bead => {
     const box = bead.getBoundingClientRect();
     return [bead.valueAsNumber, line.left, line.width, box.top + box.height / 2];
   });
@@ -221,20 +263,24 @@ BEADS = """e => {
 
 
 def drag(figure, j, target, state, move):
-    """Drag what lies on top where stranger j is; updates `state`."""
+    """Drag what lies on top where batch-mate j is, or yours (-1); updates `state`."""
+    figure.locator(".bn-today").scroll_into_view_if_needed()
     beads = figure.evaluate(BEADS)
     before = [bead[0] for bead in beads]
     _, left, width, y = beads[j]
     move(figure, (left + before[j] * width, y), (left + target * width, y))
     after = [bead[0] for bead in figure.evaluate(BEADS)]
+    *mates, yours = zip(before, after, strict=True)
     changed = {
         str(state["seen"] * state["size"] + i): new
-        for i, (old, new) in enumerate(zip(before, after, strict=True))
+        for i, (old, new) in enumerate(mates)
         if new != old
     }
-    assert len(changed) == 1 or abs(target - before[j]) < 0.03
-    assert list(changed.values()) == pytest.approx([target] * len(changed), abs=0.03)
+    moved = [*changed.values(), *([yours[1]] if yours[1] != yours[0] else [])]
+    assert len(moved) == 1 or abs(target - before[j]) < 0.03
+    assert moved == pytest.approx([target] * len(moved), abs=0.03)
     state["moved"] = {**state["moved"], **changed}
+    state["yours"] = yours[1]
 
 
 def by_mouse(figure, start, end):
@@ -267,10 +313,10 @@ def test_in_random_states_all_numbers_are_those_of_the_layer(figure):
         if draw.random() < 0.5:
             figure.get_by_role("button", name="next batch").click()
             state["seen"] = min(60, state["seen"] + 1)
-        j, target = draw.randrange(state["size"] - 1), draw.uniform(0, 1)
-        drag(figure, j, target, state, by_mouse)
         j = draw.randrange(state["size"] - 1)
-        figure.get_by_label(f"stranger {j + 1}", exact=True).press("ArrowRight")
+        drag(figure, draw.choice([j, j, -1]), draw.uniform(0, 1), state, by_mouse)
+        j = draw.randrange(state["size"] - 1)
+        figure.get_by_label(f"batch-mate {j + 1}", exact=True).press("ArrowRight")
         place = str(state["seen"] * state["size"] + j)
         value = state["moved"].get(place, RECORD["stream"][int(place)])
         if value < 1:
@@ -280,10 +326,11 @@ def test_in_random_states_all_numbers_are_those_of_the_layer(figure):
 
 
 MARK = "e => [...e.querySelectorAll('.bn-mark')].pop().getAttribute('d')"
+SAID = "e => e.querySelector('.bn-today p').innerText"
 
 
 @pytest.mark.parametrize("mode", ["training", "prediction"])
-def test_a_stranger_moves_your_output_in_training_mode_alone(figure, mode):
+def test_a_batch_mate_moves_your_output_in_training_mode_alone(figure, mode):
     figure.get_by_role("radio", name=mode).check()
     state = {**START, "mode": mode}
     before = figure.evaluate(MARK)
@@ -291,12 +338,37 @@ def test_a_stranger_moves_your_output_in_training_mode_alone(figure, mode):
         drag(figure, 0, target, state, by_mouse)
         agrees(figure, **state)
         assert (figure.evaluate(MARK) == before) == (mode == "prediction")
+        did = "so did your output" if mode == "training" else "your output did not"
+        assert did in figure.evaluate(SAID)
     figure.get_by_role("button", name="next batch").click()  # now it is recorded
     agrees(figure, **{**state, "seen": 33})
 
 
-def test_keys_move_a_stranger_and_stay_in_the_range(figure):
-    bead = figure.get_by_role("slider", name="stranger 2", exact=True)
+@pytest.mark.parametrize("mode", ["training", "prediction"])
+def test_what_happened_is_said(figure, mode):
+    figure.get_by_role("radio", name=mode).check()
+    words = Mates().words[mode]
+    for name, value in (
+        *(("seen", "33"), ("size", "9"), ("momentum", "-2"), ("yours", "0.3")),
+        *(("moved", "0.3"),),
+    ):
+        figure.locator(f"[name={name}]").first.fill(value)
+        assert figure.evaluate(SAID) == words[name]
+    assert len({words[name] for name in START}) == len(START)
+
+
+def test_yours_can_be_moved_past_the_mean(figure):
+    for mode in ("training", "prediction"):
+        figure.get_by_role("radio", name=mode).check()
+        state = {**START, "mode": mode}
+        for target in (0.0, 0.2, 1.0):
+            state["yours"] = target
+            figure.get_by_label("yours").fill(str(target))
+            agrees(figure, **state)
+
+
+def test_keys_move_a_batch_mate_and_stay_in_the_range(figure):
+    bead = figure.get_by_role("slider", name="batch-mate 2", exact=True)
     bead.focus()
     for key, value in (
         ("End", 1.0),
@@ -311,13 +383,14 @@ def test_keys_move_a_stranger_and_stay_in_the_range(figure):
         agrees(figure, **{**START, "moved": {"257": value}})
 
 
-def test_a_finger_drags_a_stranger(figure):
+def test_a_finger_drags_a_batch_mate_and_yours(figure):
     def by_finger(figure, start, end):
         touch(figure, start, ((start[0] + end[0]) / 2, end[1]), end)
 
     state = dict(START)
-    drag(figure, 0, 0.8, state, by_finger)
-    agrees(figure, **state)
+    for j, target in ((0, 0.8), (-1, 0.3)):
+        drag(figure, j, target, state, by_finger)
+        agrees(figure, **state)
 
 
 def test_keys_and_enter_on_the_controls(figure):
@@ -329,7 +402,7 @@ def test_keys_and_enter_on_the_controls(figure):
     for control in (slider(figure, "seen"), figure.get_by_role("radio").last):
         control.press("Enter")
     state = {"size": 16, "momentum": 0.079, "seen": 33, "mode": "prediction"}
-    agrees(figure, **state, moved={})
+    agrees(figure, **state, moved={}, yours=YOURS)
     assert figure.page.url == url
 
 
@@ -338,7 +411,7 @@ def test_the_buttons_set_telling_states_and_reset_the_start(figure):
         figure.get_by_role("button", name=name, exact=True).click()
         return agrees(figure, **{**START, **changes})
 
-    assert press("a glaring stranger", moved={"256": 1.0}) == 0.54
+    assert press("a glaring batch-mate", moved={"256": 1.0}) == 0.54
     press("impatient", momentum=1.0, mode="prediction")
     patient = {"momentum": 0.01, "mode": "prediction", "seen": 60}
     press("patient", **patient)
@@ -351,53 +424,60 @@ def test_it_follows_changes_that_python_makes(browser):
     page = browser.new_page()
     page.evaluate(NOTEBOOK, [str(Mates()._esm), Mates().state()])
     changes = {"size": 4, "momentum": 0.5, "seen": 3, "mode": "prediction"}
-    changes |= {"moved": {"1": 0.9}, "yours": 0.5, "truth": [0.25, 0.01]}
+    changes |= {"moved": {"1": 0.9}, "yours": 0.4, "truth": [0.25, 0.01]}
     changes["stream"] = [0.25 + 0.001 * i for i in range(100)]
     for name, value in changes.items():
         page.evaluate("([name, value]) => window.set(name, value)", [name, value])
-    seen = page.locator("output").first.text_content()
-    seen += page.locator(".bn-mates p").first.text_content()
+    (output,) = numbers(page.locator(".bn-today > output > div").text_content())
+    mean, spread = numbers(page.locator(".bn-today i").nth(1).text_content())
+    true, now, gap = numbers(
+        "; ".join(page.locator(".bn-past i").all_text_contents()[2:4])
+    )
     page.close()
     same = Mates(**changes)
-    output, mean, spread, again, true, gap, *_ = numbers(seen)
     running, var = same.running()[-1]
     assert output == pytest.approx(same.output(), abs=0.00501)
-    assert [mean, spread, again] == pytest.approx(
-        [running, var**0.5, running], abs=0.000501
-    )
+    assert [mean, spread, now] == pytest.approx([running, var**0.5, running], abs=5e-4)
     assert (true, gap) == (0.25, pytest.approx(abs(running - 0.25), abs=0.000501))
 
 
 def test_it_works_on_a_phone(figure):
     figure.page.set_viewport_size({"width": 390, "height": 800})
     assert figure.page.evaluate("document.documentElement.scrollWidth") <= 390
-    figure.locator(".bn-beads").scroll_into_view_if_needed()
+    figure.locator(".bn-today").scroll_into_view_if_needed()
     state = dict(START)
     drag(figure, 0, 0.7, state, by_mouse)
     agrees(figure, **state)
-    labels = figure.locator("label").all()
+    labels = figure.locator(".bn-controls label").all()
     assert all(label.bounding_box()["height"] < 40 for label in labels)
 
 
-def test_no_words_lie_on_others(figure):
-    """On a wide page and on a phone, at the ends and in the middle of the tape."""
+@pytest.mark.parametrize("mode", ["training", "prediction"])
+def test_no_words_lie_on_others(figure, mode):
+    """On a wide page and on a phone, from the first batch to the last."""
+    figure.get_by_role("radio", name=mode).check()
     for width in (1000, 390, 360):
         figure.page.set_viewport_size({"width": width, "height": 800})
-        for seen in (0, 20, 60):
+        for seen, exponent in ((0, -1), (1, 0), (20, -1), (60, -1), (60, -2)):
             slider(figure, "seen").fill(str(seen))
-            words = figure.locator(".bn-mates").evaluate(WORDS)
-            assert len(words) == 3 + 7 + 6
+            slider(figure, "momentum").fill(str(exponent))
+            words = figure.evaluate(WORDS)
+            assert len(words) == 19 + (mode == "prediction")
             for i, (text, left, right, top, bottom) in enumerate(words):
+                assert left >= 0 and right <= width
                 for other, start, end, upper, lower in words[:i]:
                     beside = right <= start or end <= left
                     assert beside or bottom <= upper or lower <= top, (text, other)
 
 
-WORDS = """e => [...e.querySelectorAll("output, p, i")].flatMap(node => {
+# Ticks aside, whose numbers may touch.
+WORDS = """e => [...e.querySelectorAll(
+  ".bn-today output > div, p, .bn-today i:nth-of-type(-n + 2), .bn-past i"
+)].filter(node => node.checkVisibility() && node.innerText).map(node => {
   const range = document.createRange();
   range.selectNodeContents(node);
   const { left, right, top, bottom } = range.getBoundingClientRect();
-  return [[node.innerText, left, right, top + 1, bottom - 1]];
+  return [node.innerText, left, right, top + 1, bottom - 1];
 })"""
 
 
@@ -405,35 +485,61 @@ WORDS = """e => [...e.querySelectorAll("output, p, i")].flatMap(node => {
 def test_the_picture_shows_the_same(mode):
     state = {**START, "mode": mode, "moved": {"256": 1.0}}
     figure = Mates(**state)
-    lines, dots, used = expected(**state)
-    assert figure.output() == pytest.approx(used[1])
+    lines, dots, own, true = expected(**state)
+    used = own if mode == "training" else lines[-1]
+    assert figure.output() == pytest.approx(used[2])
     assert figure.running() == [
-        (mean, pytest.approx(spread**2)) for mean, _, spread in lines
+        (mean, pytest.approx(spread**2)) for mean, spread, _ in lines
     ]
     picture = figure.picture()
-    assert f">{used[1]:+.2f}<" in picture
-    assert f"mean {used[0]:.3f}, spread {used[2]:.3f}<" in picture
-    for name, i in (("running mean", 0), ("prediction", 1), ("running spread", 2)):
-        assert f">{name} {lines[-1][i]:.3f}<" in picture
-        assert f"true {truth()[i]:.3f}" in picture
-        assert f"gap {abs(lines[-1][i] - truth()[i]):.3f}<" in picture
-    drawn = re.findall(r' d="(.*?)"', picture)
-    drawn = [numbers(d.replace("h0", "").replace("h25", "")) for d in drawn]
-    axes = (lambda v: 14 + 400 * min(1, max(0, v))), (lambda v: 564 + 26 * v)
-    for i, (start, end) in enumerate([(used[0], RECORD["yours"]), (0, used[1])]):
-        for kind, places in marks(lines, dots, used, i, start, end).items():
-            xs, ys = slice(0, None, 2), slice(1, None, 2)
-            if kind in ("true", "thread"):  # down to the foot
-                xs, ys = slice(0, 1), slice(1, None)
-            places = places[:3] if kind == "ruler" else places
-            places[xs] = [axes[i](x) for x in places[xs]]
-            places[ys] = [144 + 4 * y for y in places[ys]]
-            same = [d[: len(places)] for d in drawn if kind == "ruler"] or drawn
-            assert pytest.approx(places, abs=0.06) in same, kind
-    shown = numbers(re.search(r'd="(M[\d.]+ 144V0H[\d.]+V144)"', picture)[1])
-    band = [used[0] - used[2], used[0] + used[2]]
-    assert [shown[0], shown[3]] == pytest.approx([axes[0](v) for v in band], abs=0.06)
+    assert f">{used[2]:+.2f}<" in picture
+    assert f"mean {used[0]:.3f} ± spread {used[1]:.3f}<" in picture
+    for i in range(3):
+        assert f">true {true[i]:.3f}<" in picture
+        if i < 2 or mode == "prediction":
+            assert f">gap {abs(lines[-1][i] - true[i]):.3f}<" in picture
+        assert (f">running {lines[-1][i]:.3f}<" in picture) == (i < 2)
+    top, *panels = picture.split("<g transform")
+    held = [
+        (
+            top,
+            above(mode, YOURS, lines, own),
+            lambda x: 14 + 460 * x,
+            {"faint", "used"},
+        ),
+        *(
+            (
+                panel,
+                below(mode, lines, dots, own, true, i),
+                lambda x: 34 + 9 * x,
+                {"now"},
+            )
+            for i, panel in enumerate(panels)
+        ),
+    ]
+    for i, (part, marks, across, apart) in enumerate(held):
+        paths = [
+            numbers(re.sub("(?<=[0-9])h0", "", d))
+            for d in re.findall(r' d="(.*?)"', part)
+        ]
+        if i == 3:
+            apart = apart | ({"run", "gap"} if mode == "training" else {"dots"})
+        for kind in set(marks) - apart:
+            places = marks[kind]
+            if kind == "true":
+                xs = [0, 2]
+            elif kind == "band":
+                xs = [0, 3]
+            elif kind == "ruler":
+                xs = [0, 2, *range(3, len(places), 3)]
+            elif kind == "gap":
+                xs = [0]
+            else:
+                xs = range(0, len(places), 2)
+            places = [across(v) if k in xs else v for k, v in enumerate(places)]
+            assert pytest.approx(places, abs=0.06) in paths, kind
     beads = re.findall(r'class="bn-in" .*?cx="([\d.]+)"', picture)
-    strangers = [1.0, *RECORD["stream"][257:263]]
-    places = [axes[0](value) for value in strangers]
-    assert [float(x) for x in beads] == pytest.approx(places, abs=0.06)
+    mates = [1.0, *RECORD["stream"][257:263]]
+    assert [float(x) for x in beads] == pytest.approx(
+        [14 + 460 * v for v in mates], abs=0.06
+    )

@@ -265,8 +265,8 @@ OTHERS = {
         "epochs": 5,
         "epoch": 1,
     },
-    "depth": {"depth": 10, "layer": 7},
-    "explorer": {"rate": 0, "step": 2},
+    "depth": {"depth": 10, "layer": 7, "net": "plain"},
+    "explorer": {"rate": 0, "epoch": 3},
     "mates": {
         "size": 4,
         "momentum": 0.5,

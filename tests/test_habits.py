@@ -18,7 +18,8 @@ from test_notebooks import NOTEBOOKS
 FAULTS = {  # what is appended to a file, and the check that has to notice it
     "code/bn.py": ("import os\n", "ruff check"),
     "code/nets.py": ("x = [1,2]\n", "ruff format"),
-    "chapters/notation.md": ("It " + "occ" + "ured" + ".\n", "codespell"),
+    # In two parts, as codespell reads this file, too.
+    "chapters/notation.md": ("It " + "occ" + "ured.\n", "codespell"),
     "_static/book.js": ("var unused = 1;\n", "oxlint"),
     "code/figures/quiz.js": ("\n\n\n", "oxfmt"),
     "chapters/02-transform.ipynb": ("", "test_notebooks"),
@@ -30,7 +31,7 @@ def test_each_check_notices_a_fault(path, copy):
     text, check = FAULTS[path]
     recipe = make(copy, "--dry-run", "check").stdout.splitlines()
     [command] = [line for line in recipe if check in line]
-    run = [*shlex.split(command)]
+    run = shlex.split(command)
     assert subprocess.run(run, cwd=copy, capture_output=True).returncode == 0
     with open(copy / path, "a") as file:
         file.write(text)
@@ -100,6 +101,8 @@ def test_a_new_chapter_passes_every_check_as_it_is(copy):
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
     compared = subprocess.run([*command, f"{path}.ipynb"], cwd=copy)
     assert compared.returncode == 0
+    in_browser = [*command[:3], "tests/test_pages.py", "-k", path.split("/")[1]]
+    assert subprocess.run(in_browser, cwd=copy).returncode == 0
 
 
 @pytest.mark.parametrize("name", ["", "Big", "two words", "../up", "transform"])
@@ -107,6 +110,15 @@ def test_a_name_that_is_none_or_taken_is_refused_and_nothing_changed(name, copy)
     before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
     with pytest.raises(ValueError, match="small letters|already"):
         new_chapter.add(copy, name)
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+@pytest.mark.parametrize("name", ["_toc.yml", "chapters/index.md"])
+def test_where_no_place_is_found_nothing_is_changed(name, copy):
+    (copy / name).write_text("nothing\n")
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    with pytest.raises(ValueError, match="names no chapter"):
+        new_chapter.add(copy, "relatives")
     assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
 
 

@@ -45,7 +45,8 @@ def strict(site):
 
         def translate_path(self, path):
             inside = path.startswith(f"/{NAME}/")
-            return super().translate_path(path.removeprefix(f"/{NAME}") * inside)
+            path = path.removeprefix(f"/{NAME}") if inside else "/nothing/is/here"
+            return super().translate_path(path)
 
         def send_error(self, code, *args):
             self.send_response(code)
@@ -88,6 +89,14 @@ def test_a_strict_policy_would_be_noticed_if_it_forbade_something(page, strict):
     page.evaluate("document.body.setAttribute('onclick', '1')")
     page.locator("article h1").click()
     assert any("Content Security Policy" in problem for problem in page.problems)
+
+
+def test_what_is_asked_for_outside_the_books_folder_would_be_noticed(page, strict):
+    page.goto(f"{strict}{CHAPTER}.html")
+    assert page.problems == []
+    page.evaluate("fetch('/_static/book.css')")
+    page.wait_for_load_state("networkidle")
+    assert any("404" in problem for problem in page.problems)
 
 
 def test_under_the_policy_the_theme_can_be_changed_and_stays(page, strict):

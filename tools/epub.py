@@ -242,7 +242,6 @@ def configuration():
         "pygments_style": "a11y-high-contrast-light",
         "version": title_page.edition()[0],
         "epub_basename": BOOK.stem,
-        "project": CONFIG["title"],
         "epub_description": " ".join(CITATION["abstract"].split()),
         "epub_copyright": f"{CONFIG['copyright']} {CONFIG['author']}. "
         "Text: CC BY 4.0. Code: MIT.",

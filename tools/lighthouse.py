@@ -3,7 +3,8 @@
     python tools/lighthouse.py [PAGE...]
 
 It needs Node.js, whose npx fetches Lighthouse on first use. The pages are served
-compressed, as hosts of pages do.
+compressed, as hosts of pages do. Search, index and 404 are left out: search engines
+have no business there.
 """
 
 import functools
@@ -11,6 +12,7 @@ import gzip
 import http.server
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -44,39 +46,49 @@ class Compressed(http.server.SimpleHTTPRequestHandler):
         self.wfile.write(content)
 
 
-def scores(address):
-    """Return Lighthouse's four scores of a page, from 0 to 100."""
+def look_at(address, browser):
+    """Return Lighthouse's four scores of a page, and the names of what lowers them."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = ["npx", "--yes", LIGHTHOUSE, address, "--quiet", "--preset=desktop"]
         command += ["--output=json", f"--output-path={report}"]
         command += [f"--only-categories={','.join(GOALS)}"]
         command += [f"--chrome-flags={' '.join(['--headless', *FLAGS])}"]
-        environment = {**os.environ, "CHROME_PATH": find_chromium()}
+        environment = {**os.environ, "CHROME_PATH": browser}
         subprocess.run(command, check=True, env=environment)
-        found = json.loads(report.read_text(encoding="utf-8"))["categories"]
-    return {name: round(100 * found[name]["score"]) for name in GOALS}
+        found = json.loads(report.read_text(encoding="utf-8"))
+    scores = {name: round(100 * found["categories"][name]["score"]) for name in GOALS}
+    audits = found["audits"].items()
+    return scores, [name for name, audit in audits if audit["score"] == 0]
 
 
-def reaches_goals(page, address):
+def reaches_goals(address, browser):
     """Print a page's scores, of the last try; say whether they are high enough."""
     for _ in range(TRIES):
-        reached = scores(f"{address}/chapters/{page}.html")
+        reached, faults = look_at(address, browser)
         if good := all(reached[name] >= goal for name, goal in GOALS.items()):
             break
-    print(page, *(f"{name} {score}" for name, score in reached.items()), sep="  ")
+    text = "  ".join(f"{name} {score}" for name, score in reached.items())
+    print(f"{Path(address).stem}: {text}", *([] if good else faults), flush=True)
     return good
 
 
 def main(pages):
-    pages = pages or sorted(path.stem for path in SITE.glob("chapters/*.html"))
-    if not pages:
+    there = sorted(path.stem for path in SITE.glob("chapters/*.html"))
+    if not there:
         sys.exit("There are no pages yet: run make book")
+    if missing := set(pages) - set(there):
+        sys.exit(f"There is no page {missing.pop()}; there are {', '.join(there)}")
+    if not shutil.which("npx"):
+        sys.exit("Lighthouse needs Node.js, which has npx; there is none")
     handler = functools.partial(Compressed, directory=SITE)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        good = [reaches_goals(page, address) for page in pages]
+        folder = f"http://127.0.0.1:{server.server_port}/chapters"
+        browser = find_chromium()
+        good = [
+            reaches_goals(f"{folder}/{page}.html", browser) for page in pages or there
+        ]
         server.shutdown()
     if not all(good):
         sys.exit(f"Lighthouse asks for more: {GOALS}")

@@ -101,17 +101,18 @@ def notebook(name, setup):
         new = new_code_cell if number % 2 else new_markdown_cell
         cells.append(new(text.strip().replace("NAME", name)))
         if "plt.show()" in text:
-            figure = {"name": f"fig-{name}", "caption": CAPTION}
+            figure = {"name": f"fig-{name}-first", "caption": CAPTION}
             cells[-1].metadata.mystnb = {"figure": figure, "image": {"alt": ALT}}
     return tidy(new_notebook(cells=cells))
 
 
 def after_last(pattern, addition, path):
-    """Insert a text after the last place that matches the pattern."""
+    """Return a file's text with an addition after the last match of the pattern."""
     text = path.read_text(encoding="utf-8")
-    last = list(re.finditer(pattern, text, re.MULTILINE))[-1]
-    text = text[: last.end()] + last.expand(addition) + text[last.end() :]
-    path.write_text(text, encoding="utf-8", newline="\n")
+    *_, last = [None, *re.finditer(pattern, text, re.MULTILINE)]
+    if last is None:
+        raise ValueError(f"{path.name} names no chapter after which to add one")
+    return text[: last.end()] + last.expand(addition) + text[last.end() :]
 
 
 def add(root, name):
@@ -128,17 +129,22 @@ def add(root, name):
     path = root / "chapters" / f"{int(chapters[-1].stem[:2]) + 1:02}-{name}.ipynb"
     title = name.replace("-", " ").capitalize()
     setup = nbformat.read(chapters[0], nbformat.NO_CONVERT).cells[1].source
+    toc, index = root / "_toc.yml", root / "chapters" / "index.md"
+    texts = {
+        toc: after_last(
+            r"^( *)- file: chapters/\d\d-.*\n(?: *title: .*\n)?",
+            rf"\1- file: chapters/{path.stem}\n\1  title: {title}\n",
+            toc,
+        ),
+        index: after_last(
+            r"^\| \[.*\]\(\d\d-.*\.ipynb\) \|.*\n",
+            f"| [{title}]({path.name}) | {QUESTION} |\n",
+            index,
+        ),
+    }
     write(notebook(name, setup), path)
-    after_last(
-        r"^( *)- file: chapters/\d\d-.*\n(?: *title: .*\n)?",
-        rf"\1- file: chapters/{path.stem}\n\1  title: {title}\n",
-        root / "_toc.yml",
-    )
-    after_last(
-        r"^\| \[.*\]\(\d\d-.*\.ipynb\) \|.*\n",
-        f"| [{title}]({path.name}) | {QUESTION} |\n",
-        root / "chapters" / "index.md",
-    )
+    for file, text in texts.items():
+        file.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 

@@ -184,10 +184,9 @@ def main():
     bodies = {name: read(f"{name}.xhtml") for name, *_ in chapters()}
     entries = list(contents(bodies))
     pages = {}
+    chromium = find_chromium()  # starts a Playwright of its own
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=FLAGS
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(color_scheme="light")
         for _ in range(2):  # the page numbers are known once it is printed
             numbers = pages

@@ -23,7 +23,7 @@ PLACES = [
     ".github/**/*.yml",
 ]
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
-BRANCH = re.compile(r"[\w./-]+")
+BRANCH = re.compile(r"(?!.*\.\.)\w[\w./-]*(?<![./])")
 
 
 def changes(url, branch, new_url, new_branch):
@@ -47,16 +47,16 @@ def changes(url, branch, new_url, new_branch):
         ),
         # The folder that git makes, in the README and in the notebooks' first cell.
         (rf"^cd {re.escape(name)}$", f"cd {new_name}"),
-        (rf"Path\({quote}{re.escape(name)}{quote}\)", rf"Path(\1{new_name}\2)"),
+        (rf"Path\({quote}{re.escape(name)}{quote}\)", rf"Path(\g<1>{new_name}\2)"),
         # The branch, there, in _config.yml and in the workflows.
         (
             rf"{quote}--branch{quote}, {quote}{re.escape(branch)}{quote}",
-            rf"\1--branch\2, \3{new_branch}\4",
+            rf"\1--branch\2, \g<3>{new_branch}\4",
         ),
-        (rf"^  branch: {re.escape(branch)}$", f"  branch: {new_branch}"),
+        (rf'^  branch: "{re.escape(branch)}"$', f'  branch: "{new_branch}"'),
         (
-            rf"^    branches: \[{re.escape(branch)}\]$",
-            f"    branches: [{new_branch}]",
+            rf'^    branches: \["{re.escape(branch)}"\]$',
+            f'    branches: ["{new_branch}"]',
         ),
     ]
 
@@ -92,4 +92,5 @@ if __name__ == "__main__":
         for path in move(ROOT, *sys.argv[1:]):
             print(path.relative_to(ROOT).as_posix())
     except (TypeError, ValueError) as error:
-        sys.exit(f"{error}\nUsage: make repository URL=https://github.com/OWNER/NAME")
+        usage = "make repository URL=https://github.com/OWNER/NAME BRANCH=main"
+        sys.exit(f"{error}\nUsage: {usage}")

@@ -37,7 +37,9 @@ def tidy(notebook):
         kept = OF_A_CELL & cell.metadata.keys()
         cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in kept})
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+            for kind in [*output.get("data", {})]:
+                if kind == WIDGET_VIEW or kind.startswith("application/vnd.google."):
+                    del output.data[kind]
     with warnings.catch_warnings(action="ignore"):
         _, notebook = nbformat.validator.normalize(notebook)  # no identifier twice
     return notebook
@@ -47,14 +49,30 @@ def write(notebook, path):
     """Store a notebook: all of it or, if the process is ended, nothing."""
     part = path.with_suffix(".part")
     text = nbformat.writes(notebook) + "\n"
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    try:
+        part.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(paths):
+    """Tidy what can be read as a notebook; name what cannot, and leave it."""
+    bad = False
+    for path in paths:
+        try:
+            stored = path.read_bytes().decode()
+            notebook = tidy(nbformat.v4.reads(stored))
+        except Exception as error:  # there are as many as ways to spoil a file
+            bad = True
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{path} is left as it is; {reason}", file=sys.stderr)
+        else:
+            if nbformat.writes(notebook) + "\n" != stored:  # else its time stays, too
+                write(notebook, path)
+                print(path)
+    return bad
 
 
 if __name__ == "__main__":
-    for path in map(Path, sys.argv[1:]):
-        stored = path.read_bytes().decode()
-        notebook = tidy(nbformat.v4.reads(stored))
-        if nbformat.writes(notebook) + "\n" != stored:  # else its time stays, too
-            write(notebook, path)
-            print(path)
+    sys.exit(main(map(Path, sys.argv[1:])))

@@ -97,17 +97,14 @@ version {version}, {date}</p>
 def draw(path):
     """Draw the title page into a PNG file, with the proportions of A4."""
     style = (ROOT / "tools" / "title_page.css").read_text(encoding="utf-8")
-    page_file = path.with_suffix(
-        ".html"
-    )  # only a page in a file may load fonts of files
+    page_file = path.with_suffix(".html")  # only a page in a file may load fonts
     page_file.write_text(
         f"<!doctype html><meta charset=utf-8><style>{faces()}{style}</style>{markup()}",
         encoding="utf-8",
     )
+    chromium = find_chromium()  # starts a Playwright of its own
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_chromium(), args=FLAGS
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(
             viewport={"width": 794, "height": 1123}, device_scale_factor=2
         )

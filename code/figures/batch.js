@@ -1,7 +1,7 @@
-// A batch, normalized. Two number lines: x above, y = gamma * x_hat + beta below, a thread from each
-// example to its image. The examples are range inputs that lie one over the other.
+// A batch, normalized. Three number lines: x, x_hat and y = gamma * x_hat + beta, and a thread for each
+// example through all of them. The examples are range inputs that lie one over the other.
 
-const [LOW, HIGH, TOP, BOTTOM, MOST] = [-4, 20, 64, 196, 8]; // limits of x; heights, px
+const [LOW, HIGH, MOST] = [-4, 20, 8]; // limits of x, and of their number
 const START = { x: [1, 7, 9, 15], gamma: 1, beta: 0, eps: 1e-5 };
 
 // The same formula as code/bn.py, which a browser test holds it to.
@@ -20,14 +20,17 @@ const BUTTONS = {
     const { mean, variance } = normalize(state);
     return { gamma: Math.sqrt(variance + state.eps), beta: mean };
   },
+  "add an example": ({ x }) => ({ x: [...x, (5 * x.length) % HIGH] }),
+  "remove one": ({ x }) => ({ x: x.slice(0, -1) }),
   reset: () => START,
-  add: ({ x }) => ({ x: [...x, (5 * x.length) % HIGH] }),
-  remove: ({ x }) => ({ x: x.slice(0, -1) }),
 };
 
-const minus = (text) => text.replace("-", "−");
-const format = (v, i) => minus(i === 2 ? v.toExponential(1) : v.toFixed(1)); // the third is ε
-const share = (v) => (100 * (v - LOW)) / (HIGH - LOW); // of the width, in percent
+const slider = (text, name, limits) =>
+  `<label>${text}<input type="range" name="${name}" ${limits}><output></output></label>`;
+const button = (name) => `<button type="button" name="${name}">${name}</button>`;
+const path = (kind, d) => `<path class="bn-${kind}" d="${d}"/>`;
+const label = (v, y, text) => `<i style="--x:${(100 * (v - LOW)) / (HIGH - LOW)}%;top:${y}px">${text}</i>`;
+const write = (v, digits) => (Math.abs(v) < 0.005 ? 0 : v).toFixed(digits).replace("-", "−");
 
 function render({ model, el }) {
   const state = () => Object.fromEntries(Object.keys(START).map((name) => [name, model.get(name)]));
@@ -35,72 +38,58 @@ function render({ model, el }) {
     for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
-  const example = (_, i) =>
-    `<input type="range" min="${LOW}" max="${HIGH}" step="0.1" aria-label="example ${i + 1}">`;
-  const slider = (label, min, max, step) =>
-    `<label>${label}<input type="range" min="${min}" max="${max}" step="${step}"><output aria-live="off"></output></label>`;
-  const buttons = Object.keys(BUTTONS).map((text) => `<button type="button">${text}</button>`);
   el.classList.add("bn-figure");
-  el.innerHTML = `<div class="bn-beads bn-batch"><svg height="230" aria-hidden="true"></svg>
-      ${Array.from({ length: MOST }, example).join("")}</div>
-    <div class="bn-controls">${slider("γ", 0, 12, 0.1)}${slider("β", -4, 20, 0.1)}${slider("ε", -5, 3, 0.5)}</div>
-    <div class="bn-controls">Try this: ${buttons.slice(0, 4).join("")}</div>
-    <div class="bn-controls">Examples: ${buttons.slice(4).join("")}</div>
-    <div class="bn-scroll" tabindex="0" role="region" aria-label="the numbers"><table></table></div>`;
-  const beads = el.querySelectorAll(".bn-beads input");
-  beads.forEach((bead, i) => {
-    bead.oninput = () => change({ x: model.get("x").with(i, Number(bead.value)) });
-  });
-  const sliders = el.querySelectorAll("label input");
-  ["gamma", "beta", "eps"].forEach((name, i) => {
-    const set = (v) => change({ [name]: i === 2 ? 10 ** v : v }); // the slider of eps is its logarithm
-    sliders[i].oninput = () => set(Number(sliders[i].value));
-  });
-  for (const button of el.querySelectorAll("button")) {
-    button.onclick = () => change(BUTTONS[button.textContent](state()));
-  }
+  el.innerHTML = `<form method="dialog"><div class="bn-beads bn-batch"><div></div>
+      ${`<input type="range" name="x" min="${LOW}" max="${HIGH}" step="0.1">`.repeat(MOST)}</div>
+    <div class="bn-controls">${slider("γ", "gamma", 'max="12" step="0.1"')}
+      ${slider("β", "beta", 'min="-4" max="20" step="0.1"')}${slider("ε", "eps", 'min="-5" max="3" step="0.5"')}</div>
+    <div class="bn-controls">Try this: ${Object.keys(BUTTONS).map(button).join("")}</div>
+    <div class="bn-scroll" tabindex="0" role="region" aria-label="the numbers"><table></table></div></form>`;
+  const form = el.firstChild;
+  const [drawing] = form.firstChild.children;
+  form.oninput = ({ target }) => {
+    const v = Number(target.value);
+    const x = model.get("x").with([...form.x].indexOf(target), v);
+    change({ [target.name]: { x, eps: 10 ** v }[target.name] ?? v }); // the slider of eps is its logarithm
+  };
+  form.onclick = ({ target: { type, name } }) => {
+    if (type === "button") change(BUTTONS[name](state()));
+  };
 
   function draw() {
     const now = state();
-    const { x } = now;
+    const { x, gamma, beta, eps } = now;
     const { mean, variance, xHat, y } = normalize(now);
     const sigma = Math.sqrt(variance);
-    const ticks = [0, 5, 10, 15, 20];
-    const across = (from, to, top, bottom) =>
-      `<line class="bn-line" x1="${from}%" x2="${to}%" y1="${top}" y2="${bottom}"/>`;
-    const line = (name, y) => `<text class="bn-name" x="-20" y="${y + 5}">${name}</text>
-      ${across(0, 100, y, y)}${ticks.map((v) => across(share(v), share(v), y - 4, y + 4)).join("")}`;
-    const number = (v) => `<text x="${share(v)}%" y="${BOTTOM + 26}" text-anchor="middle">${v}</text>`;
-    const thread = (v, i) => {
-      const [from, to] = [share(v), share(y[i])];
-      return `<line class="bn-thread" x1="${from}%" y1="${TOP}" x2="${to}%" y2="${BOTTOM}"/>
-        <circle class="bn-out" r="7" cx="${to}%" cy="${BOTTOM}"/>`;
-    };
-    const band = [share(mean - sigma), share(mean + sigma)];
-    el.querySelector("svg").innerHTML = `
-      <rect class="bn-band" y="${TOP - 20}" height="40" x="${band[0]}%" width="${band[1] - band[0]}%"/>
-      ${line("x", TOP)}${line("y", BOTTOM)}${ticks.map(number).join("")}${x.map(thread).join("")}
-      <svg x="${share(mean)}%"><path class="bn-fulcrum" d="M0 ${TOP + 14}l9 16h-18z"/></svg>
-      <text class="bn-words" x="${Math.min(88, Math.max(12, share(mean)))}%" y="22">
-        mean ${mean.toFixed(1)}, spread ${sigma.toFixed(1)}</text>`;
-    beads.forEach((bead, i) => {
+    const thread = (v, i) => path("thread", `M${v} 64L${xHat[i]} 160 ${y[i]} 256`);
+    const dot = (v, i) => `M${xHat[i]} 160h0M${y[i]} 256h0`;
+    drawing.innerHTML = `<svg viewBox="${LOW} 0 ${HIGH - LOW} 290" height="290" preserveAspectRatio="none">
+      ${path("band", `M${mean - sigma} 44V84H${mean + sigma}V44`)}${path("line", [64, 160, 256].map((y) => `M${LOW} ${y}h24`).join(""))}
+      ${path("span", `M${mean} 36H${mean + sigma}M${mean} 32v8M${mean + sigma} 32v8`)}
+      ${x.map(thread).join("")}${path("dots", x.map(dot).join(""))}</svg>
+      ${label(mean, 84, `mean ${write(mean, 1)}`)}${label(mean + sigma / 2, 10, `spread ${write(sigma, 1)}`)}
+      ${label(HIGH, 130, "normalize: (x − mean) / spread")}${label(HIGH, 172, "scale and shift: γ x̂ + β")}
+      ${[0, 5, 10, 15, 20].map((v) => label(v, 256, v)).join("")}`;
+    form.x.forEach((bead, i) => {
+      bead.ariaLabel = `example ${i + 1}`;
       bead.hidden = i >= x.length;
       if (bead.hidden) return;
       bead.value = x[i];
-      bead.ariaValueText = minus(`${x[i].toFixed(1)}, normalized `) + minus(y[i].toFixed(2));
+      bead.ariaValueText = `${write(x[i], 1)}, normalized ${write(y[i], 2)}`;
     });
-    [now.gamma, now.beta, now.eps].forEach((v, i) => {
-      sliders[i].value = i === 2 ? Math.log10(v) : v;
-      sliders[i].ariaValueText = sliders[i].nextSibling.textContent = format(v, i);
-    });
-    const [, , undo, , more, fewer] = el.querySelectorAll("button");
+    const show = (input, v, text) => {
+      input.value = v;
+      input.ariaValueText = input.nextSibling.textContent = text;
+    };
+    show(form.gamma, gamma, write(gamma, 1));
+    show(form.beta, beta, write(beta, 1));
+    show(form.eps, Math.log10(eps), eps.toExponential(1).replace("-", "−"));
+    const [, , undo, more, fewer] = form.querySelectorAll("button");
     more.disabled = x.length >= MOST;
     undo.disabled = fewer.disabled = x.length < 2;
-    const row = (name, values, digits) => {
-      const cells = values.map((v) => `<td>${minus((Math.abs(v) < 0.005 ? 0 : v).toFixed(digits))}</td>`);
-      return `<tr><th scope="row">${name}</th>${cells.join("")}</tr>`;
-    };
-    el.querySelector("table").innerHTML = row("x", x, 1) + row("x̂", xHat, 2) + row("y", y, 2);
+    const row = (name, values, digits) =>
+      `<tr><th scope="row">${name}</th>${values.map((v) => `<td>${write(v, digits)}</td>`).join("")}</tr>`;
+    form.querySelector("table").innerHTML = row("x", x, 1) + row("x̂", xHat, 2) + row("y", y, 2);
   }
   for (const name in START) model.on(`change:${name}`, draw);
   draw();

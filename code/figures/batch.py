@@ -8,7 +8,7 @@ from figures.figure import Figure
 
 
 class Batch(Figure):
-    """A batch of examples on a number line and, below it, the normalized batch.
+    """A batch of examples on a number line and, below it, what becomes of it.
 
     Traits: `x`, one to eight examples; `gamma`, `beta` and `eps`, as in
     `bn.batch_norm`.
@@ -19,7 +19,8 @@ class Batch(Figure):
 
     name = "batch"
     caption = (
-        "A batch above, the normalized batch below, each example joined to its image."
+        "A batch x, the normalized batch x̂, and y: a thread follows each example. The "
+        "spread is the standard deviation."
     )
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 1, 8).tag(sync=True)
     gamma = traitlets.Float(1.0).tag(sync=True)
@@ -30,29 +31,57 @@ class Batch(Figure):
         return _picture(**self.state())
 
 
-def _picture(x, gamma, beta, eps, low=-4, high=20):
-    """Two number lines from `low` to `high`, x above and y below, joined by threads."""
+def _picture(x, gamma, beta, eps):
+    """The number lines x, x_hat and y from -4 to 20, joined by threads."""
     column = torch.tensor(x, dtype=torch.float64).reshape(-1, 1)
-    scale = torch.tensor([[gamma]], dtype=torch.float64)
-    shift = torch.tensor([[beta]], dtype=torch.float64)
-    y = batch_norm(column, None, None, scale, shift, eps=eps).flatten().tolist()
+    x_hat = batch_norm(column, None, None, eps=eps)
+    y = gamma * x_hat + beta
+    mean, spread = column.mean().item(), column.std(correction=0).item()
 
     def place(value):
-        return round(20 + 600 * (value - low) / (high - low), 1)
+        return round(40 + 24 * (value + 4), 1)
 
-    parts = [
-        '<svg viewBox="0 0 640 180" fill="currentColor" role="img" '
-        f'aria-label="{len(x)} examples and, below them, their normalized image">'
-    ]
-    for height, name in ((40, "x"), (140, "y")):
-        parts.append(f'<path class="bn-line" stroke="#8a9099" d="M20 {height}H620"/>')
-        parts.append(f'<text x="4" y="{height + 5}">{name}</text>')
-    for before, after in zip(x, y, strict=True):
-        top, bottom = place(before), place(after)
-        thread = f"M{top} 40L{bottom} 140"
-        parts.append(f'<path class="bn-thread" stroke="#0072b2" d="{thread}"/>')
-        parts.append(f'<circle class="bn-in" fill="#555" cx="{top}" cy="40" r="8"/>')
-        parts.append(
-            f'<circle class="bn-out" fill="#0072b2" cx="{bottom}" cy="140" r="6"/>'
+    def text(value, height, words, anchor="middle", look="font-weight: 600"):
+        return (
+            f'<text x="{place(value)}" y="{height}" text-anchor="{anchor}" '
+            f'style="{look}">{words}</text>'
         )
+
+    ticks = "".join(f"M{place(value)} 251v10" for value in (0, 5, 10, 15, 20))
+    halo = "font-weight: 600; paint-order: stroke; stroke: var(--bn-page, #fff); "
+    halo += "stroke-width: 5px"
+    middle, right = place(mean), place(mean + spread)
+    parts = [
+        '<svg viewBox="0 0 640 290" fill="currentColor" role="img" '
+        f'aria-label="{len(x)} examples and, below them, their normalized image, and '
+        'that image scaled and shifted">',
+        f'<path class="bn-band" fill="#dbe8f2" '
+        f'd="M{place(mean - spread)} 44V84H{right}V44"/>',
+        '<g fill="none"><path class="bn-line" stroke="#8a9099" '
+        f'd="M40 64h576M40 160h576M40 256h576{ticks}"/>',
+        '<path class="bn-used" stroke="#0072b2" stroke-width="1.5" '
+        f'd="M{middle} 36H{right}M{middle} 32v8M{right} 32v8"/>',
+    ]
+    ways = zip(x, x_hat.flatten().tolist(), y.flatten().tolist(), strict=True)
+    ways = [[place(value) for value in way] for way in ways]
+    for a, b, c in ways:
+        thread = f"M{a} 64L{b} 160 {c} 256"
+        parts.append(f'<path class="bn-thread" stroke="#0072b2" d="{thread}"/>')
+    parts.append("</g>")
+    for way in ways:
+        for i, at in enumerate(way):
+            look = 'bn-out" fill="#0072b2" r="6.5' if i else 'bn-in" fill="#555" r="10'
+            parts.append(f'<circle class="{look}" cx="{at}" cy="{64 + 96 * i}"/>')
+    parts += [
+        f'<path class="bn-fulcrum" fill="#0072b2" d="M{middle} 84l9 15h-18z"/>',
+        text(mean, 114, f"mean {mean:.1f}", look=halo),
+        text(mean + spread / 2, 24, f"spread {spread:.1f}"),
+        *(
+            text(-5, 69 + 96 * i, name, look="font-style: italic")
+            for i, name in enumerate(("x", "x̂", "y"))
+        ),
+        text(20, 144, "normalize: (x − mean) / spread", "end", ""),
+        text(20, 186, "scale and shift: γ x̂ + β", "end", ""),
+        *(text(value, 280, value, look="") for value in (0, 5, 10, 15, 20)),
+    ]
     return "".join([*parts, "</svg>"])

@@ -1,72 +1,87 @@
-// Learning curves: accuracies over the epochs, a line for each run; below, the numbers of one epoch.
+// Learning curves: the accuracies of each net over the epochs, and beside them the numbers of one epoch.
 
-const NUMBERS = { train_loss: "loss", train_acc: "training accuracy", test_acc: "test accuracy" };
-const PANELS = Object.entries(NUMBERS).slice(1);
-const [TALL, LEFT, TOP, ZERO, AXIS] = [290, 56, 12, 80, 44]; // px; 0 and the axis from the bottom
+const WHAT = { train_acc: "training", test_acc: "test", fresh: "test, fresh" };
+const TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
+const [LEFT, RIGHT, TOP, ZERO, AXIS, ROW] = [56, 136, 14, 240, 296, 34]; // px; the worst lies at ZERO
 
-const write = (x, y, text, anchor = "middle", kind = "quiet") =>
+const path = (kind, d) => `<path class="bn-${kind}" d="M${d}"/>`;
+const write = (x, text, y, anchor = "middle", kind = "quiet") =>
   `<text class="bn-${kind}" x="${x}" y="${y}" text-anchor="${anchor}">${text}</text>`;
 // The height of an accuracy is the logarithm of the share of errors.
-const level = (value) => Math.log(Math.max(1 - value, 0.001));
+const level = (value) => -Math.log(Math.max(1 - value, 0.001));
 
 function render({ model, el }) {
   el.classList.add("bn-figure");
-  const panels = PANELS.map(
-    ([, title]) => `<div><p class="bn-head">${title}</p><div class="bn-axis">
-      <svg role="img" aria-label="${title}"></svg><input type="range" min="1" aria-label="epoch"></div></div>`,
-  );
-  el.innerHTML = `<div class="bn-panels">${panels.join("")}</div><p class="bn-lines" aria-live="polite"></p>`;
-  const svgs = el.querySelectorAll("svg");
-  let [width, last] = [337];
-  el.oninput = ({ target }) => {
-    model.set("epoch", target.value < last ? Number(target.value) : 0); // 0: always the last
+  el.innerHTML = `<p class="bn-head"></p><p class="bn-note"></p><div class="bn-axis bn-epochs">
+    <svg role="img" aria-label="accuracy"></svg><input type="range" min="1" aria-label="epoch"></div>`;
+  const [head, note, svg, input] = ["p", "p + p", "svg", "input"].map((kind) => el.querySelector(kind));
+  let [width, last] = [690];
+  input.oninput = () => {
+    model.set("epoch", input.value == last ? 0 : Number(input.value)); // 0: always the last
     model.save_changes();
+    draw();
   };
 
   function draw() {
     const [runs, epochs] = [model.get("runs"), model.get("epochs")];
-    last = Math.max(1, ...runs.map((run) => run.train_acc.length));
-    const epoch = Math.min(model.get("epoch") || last, last);
-    const right = 20 + 8 * Math.min(14, Math.max(...runs.map((run) => run.name.length), 0)); // of names
-    el.style.setProperty("--right", `${right}px`);
-    const best = Math.max(...runs.flatMap((run) => [...run.train_acc, ...run.test_acc]), 0.9);
-    const across = (e) => LEFT + ((width - LEFT - right) * (e - 1)) / Math.max(1, epochs - 1);
-    const up = (value) => TALL - ZERO - ((TALL - ZERO - TOP) * level(value)) / level(best) / 1.1;
-    const frame = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99].map(
-      (value) =>
-        `<path class="bn-grid" d="M34 ${up(value)}H${width - right}"/>${write(28, up(value) + 5, value, "end")}`,
+    const lines = runs.flatMap((run) =>
+      Object.keys(WHAT).flatMap((key) => (run[key]?.length ? { ...run, key, values: run[key] } : [])),
     );
-    for (let e = 1; e <= epochs; e += Math.ceil(epochs / 10)) frame.push(write(across(e), TALL - 20, e));
-    frame.push(`<path class="bn-line" d="M${across(epoch)} ${TOP}V${TALL - AXIS}"/>`);
-    PANELS.forEach(([key], k) => {
-      const end = (run) => run[key].at(-1);
-      const marks = [...frame];
-      let free = 0; // names do not overlap
-      for (const run of runs.filter((run) => end(run) >= 0).sort((a, b) => end(b) - end(a))) {
-        const points = run[key].map((value, i) => `${across(i + 1)} ${up(value)}`);
-        const name = run.name.replaceAll("<", "&lt;");
-        const y = Math.max(free, up(end(run)) + 5);
-        free = y + 18;
-        marks.push(
-          `<path class="bn-curve bn-${run.kind}" d="M${points.join("L")}"/>
-          <path class="bn-point bn-${run.kind}" d="M${points[epoch - 1] ?? "-9-9"}h0"/>`,
-          write(across(points.length) + 10, y, name, "start", `ink bn-${run.kind}`),
-        );
-      }
-      svgs[k].setAttribute("viewBox", `0 0 ${width} ${TALL}`);
-      svgs[k].innerHTML = marks.join("");
-      Object.assign(svgs[k].nextSibling, { max: epochs, value: epoch });
-    });
+    const lengths = lines.map(({ values }) => values.length);
+    last = Math.min(...lengths, epochs); // that all have reached
+    const epoch = Math.min(model.get("epoch") || last, Math.max(...lengths, 1));
+    const all = lines.flatMap(({ values }) => values);
+    const low = level(Math.min(...all, 0.8));
+    const unit = (ZERO - TOP) / (level(Math.max(...all, 0.9)) - low) / 1.05;
+    const right = width - RIGHT;
+    const across = (e) => LEFT + ((right - LEFT) * (e - 1)) / Math.max(1, epochs - 1);
+    const up = (value) => ZERO - unit * (level(value) - low);
+    const points = (values) => values.map((value, i) => `${across(i + 1)} ${up(value)}`);
     const number = (values) => values[epoch - 1]?.toFixed(3) ?? "–";
-    const lines = runs.map((run) => {
-      const shown = Object.entries(NUMBERS).map(([key, title]) => `${title} ${number(run[key])}`);
-      return `\n${run.name}: ${shown.join(", ")}`;
+    const x = across(epoch);
+
+    const marks = [write((LEFT + right) / 2, "epoch", AXIS + 40), path("line", `${x} ${TOP}V${AXIS}`)];
+    for (const tick of TICKS)
+      if (up(tick) > 0 && up(tick) <= ZERO)
+        marks.push(path("grid", `34 ${up(tick)}H${right}`), write(28, tick, up(tick) + 5, "end"));
+    for (let e = 1; e <= epochs; e += Math.ceil(epochs / 10)) marks.push(write(across(e), e, AXIS + 24));
+    for (const [k, { kind, fresh = [], test_acc }] of runs.entries()) {
+      const gap = fresh[epoch - 1] - test_acc[epoch - 1];
+      if (isNaN(gap)) continue;
+      const words = [`${gap > 0 ? gap.toFixed(3) : "nothing"} lost to`, "the running statistics"];
+      const [side, anchor] = x > 160 ? [-10, "end"] : [10, "start"];
+      marks.push(
+        path(`lost bn-${kind}`, [...points(fresh), ...points(test_acc).reverse()].join("L")),
+        path(`loss bn-${kind}`, `${x} ${up(test_acc[epoch - 1])}V${up(fresh[epoch - 1])}`),
+        ...words.map((text, i) =>
+          write(x + side, text, up(Math.min(...test_acc)) + 24 - 40 * k + 17 * i, anchor, `ink bn-${kind}`),
+        ),
+      );
+    }
+    lines.sort((a, b) => b.values.at(-1) - a.values.at(-1));
+    let y = TOP - ROW; // of labels, which neither overlap nor leave the figure
+    lines.forEach(({ name, kind, key, values }, i) => {
+      const dots = points(values);
+      const short = name.replace(/(.{13}).{2,}/, "$1…").replaceAll("<", "&lt;");
+      y = Math.max(y + ROW, Math.min(up(values.at(-1)), AXIS + 26 - ROW * (lines.length - 1 - i)));
+      marks.push(
+        path("lead", `${dots.at(-1)}L${right + 10} ${y}`),
+        path(`curve bn-${kind} bn-${key}`, dots.join("L")),
+        path(`point bn-${kind} bn-${key}`, `${dots[epoch - 1] ?? "-9-9"}h0`),
+        write(right + 14, short, y - 2, "start", `ink bn-${kind}`),
+        write(right + 14, `${WHAT[key]} ${number(values)}`, y + 13, "start", `ink bn-${kind} bn-value`),
+      );
     });
-    el.lastChild.textContent = `Epoch ${epoch} of ${epochs}${lines.join("")}`;
+    svg.setAttribute("viewBox", `0 0 ${width} ${AXIS + 44}`);
+    svg.innerHTML = marks.join("");
+    head.textContent = `Accuracy after epoch ${epoch} of ${epochs}`;
+    note.textContent = `Training loss:${runs.map(({ name, train_loss }) => ` ${name} ${number(train_loss)}`)}`;
+    const said = [...svg.querySelectorAll(".bn-ink")].map((text) => text.textContent).join(" ");
+    Object.assign(input, { max: epochs, value: epoch, ariaValueText: `${epoch}: ${said}` });
   }
   for (const name of ["runs", "epochs", "epoch"]) model.on(`change:${name}`, draw);
   const resize = new ResizeObserver(() => {
-    width = svgs[0].clientWidth || width;
+    width = svg.clientWidth || width;
     draw();
   });
   resize.observe(el);

@@ -12,48 +12,56 @@ DEPTHS = [2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100]
 # What theory says of the growth a layer, of the variance on its way up and of the
 # gradient on its way down.
 THEORY = {
-    "plain": ("theory\n0.167", "theory\n0.408"),  # 1/6, √(1/6)
-    "plain, He": ("slower\nthe deeper", "theory\n1"),
-    "batch norm": ("theory\n1", "theory\n1.21"),  # √(π/(π−1))
-    "residual": ("theory\n2", "theory\n1.41"),  # √2
-    "residual + batch norm": ("theory\n0.68", ""),  # 1 − 1/π
-    "SkipInit": ("theory\n1", "theory\n1"),
+    "plain": "In theory ×0.167 and ×0.408 a layer.",  # 1/6, √(1/6)
+    "plain, He": "In theory the gradient stays.",
+    "batch norm": "In theory the variance stays, and the gradient grows "
+    "×√(π/(π − 1)) = ×1.21 a layer.",
+    "residual": "In theory ×2 and ×1.41 a layer.",  # √2
+    "residual + batch norm": "In theory a layer adds 0.68 to the variance, "
+    "so it grows ever less.",  # 1 − 1/π
+    "SkipInit": "In theory both stay.",
 }
 ROWS = [
     {
         "name": "Forward ↑",
         "what": "variance of a layer’s outputs, relative to the first layer",
         "end": 16,  # the power of ten at the ends of the scale
+        "ticks": ["10⁻¹⁶", "1", "10¹⁶"],
     },
     {
         "name": "Backward ↓",
         "what": "norm of the gradient, relative to the last layer",
         "end": 8,
+        "ticks": ["10⁻⁸", "1", "10⁸"],
     },
 ]
+
+DOTTED = "0.68 0.06 0.04 0.06 0.04 0.06 0.04 99"  # a rung that goes on, also in the CSS
 
 
 class Depth(Figure):
     """The variance in each layer on the way up, the gradient's norm on the way down.
 
-    Traits: `depth`, the number of layers, one of those measured; `layer`, the one that
-    is read out, counted from 1 at the input; `data`, what the two rows of ladders are
-    and, for each net, the medians that `measurements/depth.py` recorded, relative to
-    those of the first layer and of the last, with their growth in words.
+    Traits: `depth`, the number of layers, one of those measured; `net` and `layer`, the
+    ones that are read out, a layer counted from 1 at the input; `data`, what the two
+    rows of ladders are and, for each net, the medians that `measurements/depth.py`
+    recorded, relative to those of the first layer and of the last, with their growth
+    in words and what theory says.
 
     >>> Depth(depth=10)
-    Depth(depth=10, layer=25)
+    Depth(depth=10, layer=25, net='batch norm')
     """
 
     name = "depth"
     caption = (
         "Six nets before training; each rung is a layer. Right of the axis its value "
-        "has grown on its way, left of it shrunk, on scales of powers of ten. Point at "
-        "a layer to read its values\u00a0(●). Medians over nine draws of weights and "
-        "images."
+        "has grown on its way, left of it shrunk, on scales of powers of ten; a dotted "
+        "rung goes on beyond them. Below a ladder stands the growth a layer, the "
+        "factor that fits best. Medians over nine draws of weights and images."
     )
     depth = traitlets.Enum(DEPTHS, 50).tag(sync=True)
     layer = traitlets.Int(25, min=1).tag(sync=True)
+    net = traitlets.Enum([*THEORY], "batch norm").tag(sync=True)
     data = traitlets.Dict(read_only=True).tag(sync=True, data=True)
 
     @traitlets.default("data")
@@ -69,7 +77,7 @@ class Depth(Figure):
         return {"rows": ROWS, "nets": nets, "said": said}
 
     def picture(self):
-        return _picture(self.depth, min(self.layer, self.depth), self.data)
+        return _picture(self.depth, min(self.layer, self.depth), self.net, self.data)
 
 
 def _relative(net, run):
@@ -81,30 +89,25 @@ def _relative(net, run):
     return {
         "variance": relative(run["variance"], run["variance"][0]),
         "gradient": {d: relative(v, v[-1]) for d, v in run["gradient"].items()},
-        "words": {depth: _words(net, run, depth) for depth in run["gradient"]},
+        "growth": {depth: _growth(both) for depth, both in run["growth"].items()},
+        "theory": THEORY[net],
     }
 
 
-def _words(net, run, depth):
-    """The growth over the layers of a net, forward and backward, and the theory."""
-    growth = {name: median(values) for name, values in run["growth"][depth].items()}
-    words = [f"×{growth[name]:#.3g}\na layer" for name in ("variance", "gradient")]
-    if net == "residual + batch norm":  # neither grows by a factor a layer
-        gradient = run["gradient"][depth]
-        words = [
-            f"+{growth['variance_step']:.2f}\na layer",
-            f"×{gradient[0] / gradient[-1]:.2g}\nin all",
-        ]
-    return list(zip(words, THEORY[net], strict=True))
+def _growth(seeds):
+    """The factor a layer, of the variance upwards and of the gradient downwards."""
+    return [
+        f"×{median(seeds[name]):#.3g} a\u00a0layer" for name in ("variance", "gradient")
+    ]
 
 
 def _times(value):
-    """A factor in short: ×0.967, or ×2.3·10⁷."""
+    """A factor to three digits: ×0.967, or ×2.34·10⁷."""
     if value is None:
         return "< 10⁻²⁷"  # a variance below 1e-30 is not recorded
-    if 1e-3 < value < 1e3:
-        return f"×{value:#.3g}".rstrip(".")
-    mantissa, exponent = f"{value:.1e}".split("e")
+    mantissa, exponent = f"{value:.2e}".split("e")
+    if -7 < int(exponent) < 3:
+        return f"×{value:.{2 - int(exponent)}f}"
     return f"×{mantissa}·10{_raised(int(exponent))}"
 
 
@@ -112,11 +115,11 @@ def _raised(power):
     return str(power).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
 
 
-def _picture(depth, layer, data, width=104, height=180):
-    """Two rows of ladders, each ladder over the words of its column."""
+def _picture(depth, layer, net, data, width=104, height=180):
+    """Two rows of ladders, each ladder over the growth of its column."""
     nets, said = data["nets"], data["said"][str(depth)]
     parts = [
-        f'<svg viewBox="0 0 640 652" fill="currentColor" role="img" '
+        f'<svg viewBox="0 0 640 618" fill="currentColor" role="img" '
         f'aria-label="{said}">'
     ]
 
@@ -131,30 +134,32 @@ def _picture(depth, layer, data, width=104, height=180):
 
     bold(8, 16, f"{depth} layers", "start")
     write(100, 16, said, 14, "start")
-    for column, net in enumerate(nets):
-        for y, line in zip((62, 46), reversed(net.split(" + ")), strict=False):
+    here = []
+    for column, name in enumerate(nets):
+        for y, line in zip((62, 46), reversed(name.split(" + ")), strict=False):
             bold(60 + width * column, y, f"{line} +" if y == 46 else line)
-    for backward, (row, top) in enumerate(zip(data["rows"], (108, 396), strict=True)):
-        bottom, end = top + height, row["end"]
+    for backward, (row, top) in enumerate(zip(data["rows"], (108, 366), strict=True)):
+        bottom = top + height
         bold(8, top - 14, row["name"], "start")
         write(98, top - 14, row["what"], 14, "start")
-        for column, (net, shown) in enumerate(nets.items()):
+        at = round(bottom - height * (layer - 0.5) / depth, 1)
+        for column, (name, shown) in enumerate(nets.items()):
             values = shown["gradient"][str(depth)] if backward else shown["variance"]
             left = 8 + width * column
-            middle = left + width // 2
-            place = f'x="{left}" y="{top}" width="{width}" height="{height}"'
-            parts.append(_ladder(net, values[:depth], end, place, width))
-            for x, tick, anchor in (
-                (left + 12, f"10{_raised(-end)}", "start"),
-                (middle, "1", "middle"),
-                (left + 92, f"10{_raised(end)}", "end"),
-            ):
-                write(x, bottom + 14, tick, anchor=anchor)
-            growth, theory = shown["words"][str(depth)][backward]
-            bold(middle, bottom + 36, growth.replace("\n", " "))
-            write(middle, bottom + 52, theory.replace("\n", " "))
-            write(middle, bottom + 68, _times(values[layer - 1]))
-        at = round(bottom - height * (layer - 0.5) / depth, 1)
+            place = f'x="{left + 5}" y="{top}" width="{width - 10}" height="{height}"'
+            parts.append(_ladder(name, values[:depth], row["end"], place))
+            bold(left + width // 2, bottom + 34, shown["growth"][str(depth)][backward])
+            if name == net:
+                here.append(_times(values[layer - 1]))
+                x = _place(values[layer - 1], row["end"])
+                x = round(left + width / 2 + (width / 2 - 5) * x, 1)
+                looks = f'cx="{x}" cy="{at}" fill="{_color(name)}"'
+                parts.append(f'<circle r="4" data-net="{name}" {looks}/>')
+        ticks = zip(
+            (13, 60, 107), ("start", "middle", "end"), row["ticks"], strict=True
+        )
+        for x, anchor, tick in ticks:
+            write(x, bottom + 14, tick, anchor=anchor)
         line = f'd="M8 {at}H{8 + 5.5 * width}"'
         parts.append(f'<path class="bn-line" stroke="#8a9099" {line}/>')
         for x, y, label in (
@@ -163,28 +168,36 @@ def _picture(depth, layer, data, width=104, height=180):
             (16 + width / 2, bottom - 8, "input"),
         ):
             write(x, y, label, anchor="start")
+    reading = f"the variance is {here[0]}, the gradient {here[1]}"
+    write(8, 610, f"{net}: at layer {layer} {reading}.", 14, "start")
     return "".join([*parts, "</svg>"])
 
 
-def _ladder(net, values, end, place, width):
+def _color(net):
+    return "#0072b2" if "batch norm" in net else "#d55e00"
+
+
+def _place(value, end):
+    """Where a value lies on the scale, whose ends are -1 and 1."""
+    return math.log10(value or 1e-99) / end
+
+
+def _ladder(net, values, end, place):
     """The rungs of a net, and the line along their ends, which a frame cuts off."""
     count = len(values)
-    ends = [
-        (math.log10(value or 1e-99) / end, -layer - 0.5)
-        for layer, value in enumerate(values)
-    ]
+    ends = [(_place(value, end), -layer - 0.5) for layer, value in enumerate(values)]
     stubs = "".join(f"M-.07 {y}h.14" for _, y in ends)
-    rungs = "".join(f"M0 {y}H{max(-1, min(1, x)):.4g}" for x, y in ends)
-    faded = "".join(f"M{x / abs(x):.0f} {y}H{x:.4g}" for x, y in ends if abs(x) > 1)
+    rungs = "".join(f"M0 {y}H{x:.4g}" for x, y in ends if abs(x) <= 1)
+    beyond = "".join(f"M0 {y}H{x:.4g}" for x, y in ends if abs(x) > 1)
     line = "L".join(f"{x:.4g} {y}" for x, y in ends)
-    color = "#0072b2" if "batch norm" in net else "#d55e00"
     return (
-        f'<svg {place} style="width: {width}px" viewBox="-1.25 {-count} 2.5 {count}" '
+        f'<svg {place} viewBox="-1 {-count} 2 {count}" '
         f'preserveAspectRatio="none" fill="none" '
         f'stroke-width="{min(0.45, count / 80)}">'
-        f'<path fill="#8a9099" fill-opacity="0.12" d="M-1 0V{-count}H1V0"/>'
+        f'<path fill="#8a9099" fill-opacity="0.12" d="M-1 0V-{count}H1V0"/>'
         f'<path stroke="#8a9099" opacity="0.5" d="{stubs}"/>'
-        f'<g data-net="{net}" stroke="{color}"><path opacity="0.6" d="{rungs}"/>'
-        f'<path opacity="0.25" d="{faded}"/><path stroke-width="1.6" '
-        f'vector-effect="non-scaling-stroke" d="M{line}"/></g></svg>'
+        f'<g data-net="{net}" stroke="{_color(net)}"><path opacity="0.6" d="{rungs}"/>'
+        f'<path opacity="0.6" stroke-dasharray="{DOTTED}" d="{beyond}"/>'
+        f'<path stroke-width="1.6" vector-effect="non-scaling-stroke" d="M{line}"/>'
+        "</g></svg>"
     )

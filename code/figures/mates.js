@@ -1,10 +1,17 @@
-// Yours in a batch of strangers and, batch by batch, the statistics it is compared with.
+// Yours in today's batch and, batch by batch, the running statistics of those before.
 
-const NAMES = ["size", "momentum", "seen", "mode", "moved", "stream", "yours", "truth"];
+const NAMES = ["size", "momentum", "seen", "mode", "moved", "yours", "stream", "truth"];
+const [WIDE, TALL] = [60, 104]; // of a panel of the past: batches, px
 
-const slider = (name, limits) => `<label>${name}<input type="range" ${limits}><output></output></label>`;
+const slider = (text, limits) => `<label>${text}<input type="range" ${limits}><output></output></label>`;
 const radio = (mode) => `<label><input type="radio" name="mode" value="${mode}">${mode}</label>`;
 const button = (name) => `<button type="button" name="${name}">${name}</button>`;
+const label = (x, y, text) => `<i style="--x:${100 * x}%;top:${y}px">${text}</i>`;
+const chart = (width, height, paths) =>
+  `<svg viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none">
+    ${Object.entries(paths)
+      .map(([kind, d]) => `<path class="bn-${kind}" d="${d}"/>`)
+      .join("")}</svg>`;
 const write = (v, digits = 3) => v.toFixed(digits).replace("-", "−");
 const average = (x) => x.reduce((sum, v) => sum + v / x.length, 0);
 const moments = (x) => [average(x), average(x.map((v) => (v - average(x)) ** 2))]; // biased variance
@@ -15,20 +22,25 @@ function render({ model, el }) {
     for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
-  // Mean, your output and spread, from a mean and a variance.
-  const views = ([mean, v]) => [mean, (get("yours") - mean) / Math.sqrt(v + 1e-5), Math.sqrt(v)];
+  // Mean, spread and your output, from a mean and a variance.
+  const views = ([mean, v]) => [mean, Math.sqrt(v), (get("yours") - mean) / Math.sqrt(v + 1e-5)];
 
+  const buttons = Object.keys(get("states")).map(button);
   el.classList.add("bn-figure");
-  el.innerHTML = `<form method="dialog">
+  el.innerHTML = `<form method="dialog"><div class="bn-controls">
     <fieldset class="bn-controls"><legend>Mode:</legend>${radio("training")}${radio("prediction")}</fieldset>
-    <div class="bn-mates"><output></output><div></div>
-    <div class="bn-beads">${'<input type="range" name="moved" max="1" step="0.01">'.repeat(15)}</div></div>
+    ${buttons.splice(0, 2).join("")}</div>
+    <div class="bn-today"><output></output><div></div><div class="bn-beads">
+      ${'<input type="range" name="moved" max="1" step="0.01">'.repeat(15)}
+      <input type="range" name="yours" max="1" step="0.005" aria-label="yours"></div></div>
+    <p class="bn-head">The batches before</p>
     <div class="bn-controls">${slider("momentum", 'name="momentum" min="-2" max="0" step="0.1"')}
-    ${slider("batch size", 'name="size" min="2" max="16"')}${slider("batches seen", 'name="seen" max="60"')}
-    ${button("next batch")}</div>
-    <div class="bn-controls">Try this: ${Object.keys(get("states")).map(button).join("")}</div></form>`;
+    ${slider("batch size", 'name="size" min="2" max="16"')}</div>
+    <div class="bn-past"></div>${slider("batches seen", 'name="seen" max="60"')}
+    <div class="bn-controls">${button("next batch")}${buttons.join("")}</div></form>`;
   const form = el.firstChild;
-  const [result, charts] = form.children[1].children;
+  const [, above, , , past] = form.children;
+  const [result, today] = above.children;
   form.oninput = ({ target }) => {
     const [v, i] = [Number(target.value), get("seen") * get("size") + [...form.moved].indexOf(target)];
     const momentum = Number((10 ** v).toPrecision(2));
@@ -36,11 +48,11 @@ function render({ model, el }) {
     change({ [target.name]: values[target.name] ?? v });
   };
   form.onclick = ({ target: { type, name } }) => {
-    if (type === "button") change(get("states")[name] ?? { seen: Math.min(60, get("seen") + 1) });
+    if (type === "button") change(get("states")[name] ?? { seen: Math.min(WIDE, get("seen") + 1) });
   };
 
-  function draw() {
-    const [size, momentum, seen, mode, moved, crowd, yours, truth] = NAMES.map(get);
+  function draw(changed) {
+    const [size, momentum, seen, mode, moved, yours, crowd, truth] = NAMES.map(get);
     const stream = Object.assign([...crowd], moved);
     const batch = (k) => stream.slice(k * size, (k + 1) * size);
     const company = (k) => views(moments([yours, ...batch(k).slice(0, -1)]));
@@ -51,49 +63,54 @@ function render({ model, el }) {
       const own = [mean, (v * size) / (size - 1)];
       running = running.map((old, i) => old + momentum * (own[i] - old));
       line.push(views(running));
-      dots.push([mean, company(k)[1]]);
+      dots.push([...views(own).slice(0, 2), company(k)[2]]);
     }
-    const [now, real] = [line[seen], views(truth)];
-    const [mean, output, spread] = mode === "training" ? company(seen) : now;
-    const big = (output < 0 ? "" : "+") + write(output, 2);
-    result.innerHTML = `your output, in ${mode} mode <b>${big}</b>
-      ${mode === "training" ? "batch" : "running"} mean ${write(mean)}, spread ${write(spread)}`;
+    const [now, real, own] = [line[seen], views(truth), company(seen)];
+    const training = mode === "training";
+    const used = training ? own : now;
+    const [mean, spread, output] = used;
+    const { panels, basis, [changed]: said } = get("words")[mode];
+
+    // Above, the axis of brightness; the ruler counts the spreads from the mean to yours.
+    result.innerHTML = `<div>your output<b>${output < 0 ? "" : "+"}${write(output, 2)}</b>in ${mode} mode</div><p>${said}</p>`;
+    const length = Math.abs(output);
+    const ticks = Array.from({ length }, (_, k) => mean + ((k + 1) / length) * (yours - mean));
+    const band = ([m, s]) => `M${m - s} 26V158H${m + s}V26`;
+    const paths = {
+      faint: band(own),
+      band: band(used),
+      used: `M${mean} 26V158`,
+      ruler: `M${mean} 128H${yours}${ticks.map((x) => `M${x} 123v10`).join("")}`,
+    };
+    today.innerHTML = `${chart(1, 158, paths)}${label(yours, 93, "yours")}
+      ${label(mean, 0, `<b>${basis} mean ${write(mean)}</b> ± spread ${write(spread)}`)}
+      ${(length < 6 ? ticks : []).map((x, k) => label(x, 134, k + 1)).join("")}`;
     form.moved.forEach((bead, j) => {
-      bead.ariaLabel = `stranger ${j + 1}`;
+      bead.ariaLabel = `batch-mate ${j + 1}`;
       bead.hidden = j > size - 2;
       bead.value = stream[seen * size + j];
-      bead.ariaValueText = `${bead.value}, your output ${big}`;
     });
+    form.yours.value = yours;
 
-    const side = (sign) => line.map(([m, , s], k) => `${m + sign * s} ${seen - k}`);
-    const say = (name, i) =>
-      `<b>${name} ${write(now[i])}</b> true ${write(real[i])}, gap ${write(Math.abs(now[i] - real[i]))}`;
-    // View i: today, with a ruler from the mean to yours, over a row for each past batch.
-    const chart = (limits, i, from, to, told, more) => {
-      const length = Math.abs(output);
-      const ticks = Array.from({ length }, (_, k) => `M${from + ((k + 1) / length) * (to - from)} -4v2`);
+    // Below, what was from batch to batch: a panel each for mean, spread and output.
+    const panel = ([title, low, high], i) => {
+      const level = (v) => (TALL * (high - Math.min(high, Math.max(low, v)))) / (high - low);
+      const [at, goal] = [level(now[i]), level(real[i])];
       const paths = {
-        ...more,
-        true: `M${real[i]} 0V60`,
-        dots: dots.map((v, k) => `M${v[i]} ${seen - k - 0.5}h0`).join(""),
-        run: `M${line.map((v, k) => `${v[i]} ${seen - k}`)}`,
-        gap: `M${now[i]} 1H${real[i]}`,
-        thread: `M${to} -8V60`,
-        ruler: `M${from} -3H${to}${ticks.join("")}`,
-        mark: `M${to} -8h0`,
+        now: `M${seen} 0V${TALL}`,
+        true: `M0 ${goal}H${WIDE}`,
+        dots: dots.map((v, k) => `M${k + 1} ${level(v[i])}h0`).join(""),
+        run: `M${line.map((v, k) => `${k} ${level(v[i])}`)}`,
+        gap: `M${seen} ${at}V${goal}`,
+        mark: `M${seen + training} ${level(used[i])}h0`,
       };
-      const drawn = Object.entries(paths).map(([kind, d]) => `<path class="bn-${kind}" d="${d}"/>`);
-      return `<div><svg viewBox="${limits}" preserveAspectRatio="none">${drawn.join("")}</svg><p>${told}</p>
-        ${get("words")[i]}</div>`;
+      const y =
+        goal < 58 ? Math.min(Math.max(at, goal + 19), 79) - 9 : Math.min(Math.max(at, 27), goal - 19) - 27;
+      const gap = `<b>running ${write(now[i])}</b>gap ${write(Math.abs(now[i] - real[i]))}`;
+      return `<div>${title}${chart(WIDE, TALL, paths)}${label(1, goal, `true ${write(real[i])}`)}
+        ${label((seen + 1) / WIDE, y, gap)}</div>`;
     };
-    charts.style = `--yours:${yours};--seen:${seen};--truth:${real[0]};--goal:${real[1]}`;
-    charts.innerHTML =
-      chart("0 -36 1 96", 0, mean, yours, say("running mean", 0) + say("running spread", 2), {
-        river: `M${side(-1)},${side(1).reverse()}`,
-        band: `M${mean - spread} 0V-36H${mean + spread}V0`,
-        faint: `M${real[0] - real[2]} 0V61H${real[0] + real[2]}V0`,
-        used: `M${mean} -36V0`,
-      }) + chart("-4 -36 8 96", 1, 0, output, say("prediction", 1));
+    past.innerHTML = panels.map(panel).join("");
     const show = (input, v, text = v) => {
       input.value = v;
       input.ariaValueText = input.nextSibling.textContent = text;
@@ -107,8 +124,8 @@ function render({ model, el }) {
     show(form.seen, seen);
     form.mode.value = mode;
   }
-  for (const name of NAMES) model.on(`change:${name}`, draw);
-  draw();
+  for (const name of NAMES) model.on(`change:${name}`, () => draw(name));
+  draw("mode");
 }
 
 export default { render };

@@ -9,19 +9,73 @@ from records import read_record
 
 RECORD = read_record("brightness")["runs"]["Fashion-MNIST"]
 LAST = 60  # the most batches that can be seen
-START = {"size": 8, "momentum": 0.1, "seen": 32, "mode": "training", "moved": {}}
-STATES = {
-    "a glaring stranger": {"moved": {"256": 1.0}},
-    "impatient": {"momentum": 1.0, "mode": "prediction"},
-    "patient": {"momentum": 0.01, "mode": "prediction", "seen": LAST},
-    "reset": {},
+START = {
+    **{"size": 8, "seen": 32, "moved": {}, "yours": RECORD["yours"]},
+    **{"momentum": 0.1, "mode": "training"},
 }
-# The labels of the batches and of the outputs; figures.css has the place of each.
-TAPE = [
-    *("0 = black", "truth", "1 = white", "yours", "today’s batch"),
-    *("running mean ± spread", "start: mean 0, spread 1"),
-]
-TRAIL = ["−4", "truth", "4", "0", "line: prediction", "dots: training"]
+# What the buttons set; what is named here is set last, and what is said is about it.
+STATES = {
+    "a glaring batch-mate": {"moved": {"256": 1.0}},
+    "reset": {},
+    "impatient": {"mode": "prediction", "momentum": 1.0},
+    "patient": {"mode": "prediction", "seen": LAST, "momentum": 0.01},
+}
+LIMITS = [(0, 0.5), (0, 1), (-3, 3)]  # of mean, spread and output
+TITLES = ["mean of each batch", "spread of each batch", "your output, batch by batch"]
+BOLD = "font-weight: 600"
+# What is said of a mode, and when one of the traits has changed.
+SAID = {
+    "training": {
+        "mode": "Your output counts the spreads from the mean of today’s batch to "
+        "yours. Drag a grey dot, and it changes.",
+        "moved": "A batch-mate moved. The mean and the spread of the batch moved with "
+        "it, and so did your output.",
+        "yours": "Yours moved, and your output with it. As yours is one of the batch, "
+        "its mean and spread moved, too.",
+        "seen": "Other batch-mates, and for the same image another output.",
+        "size": "A batch of another size, and for the same image another output. The "
+        "fewer they are, the more each counts.",
+        "momentum": "Only the running statistics have changed, below. In training mode "
+        "your output does not rest on them.",
+    },
+    "prediction": {
+        "mode": "Now the ruler starts at the running mean and counts running spreads. "
+        "Drag a grey dot: your output stands still.",
+        "moved": "A batch-mate moved, and your output did not: in prediction mode it "
+        "does not rest on today’s batch.",
+        "yours": "Yours moved, and your output with it. The mean and the spread that "
+        "it is measured with did not.",
+        "seen": "Today’s batch is another one, but your output moved only because the "
+        "running statistics have seen more batches, or fewer.",
+        "size": "The running statistics have seen batches of another size. The larger "
+        "they are, the less they stray from the truth.",
+        "momentum": "The running statistics weigh the past in another way: the larger "
+        "the momentum, the more the last batch counts.",
+    },
+}
+
+
+def _down(value, i):
+    """How far down in its panel a value is, of mean (0), spread (1) or output (2)."""
+    low, high = LIMITS[i]
+    return round(104 * (high - min(high, max(low, value))) / (high - low), 1)
+
+
+WORDS = {
+    mode: {
+        **{name: said.get(name, said["mode"]) for name in [*START, "stream", "truth"]},
+        "basis": "batch" if mode == "training" else "running",
+        "panels": [
+            [
+                f'<p>{title}</p><i style="top:0">{LIMITS[i][1]}</i>'
+                f'<i style="top:{_down(0, i)}px">0</i>',
+                *LIMITS[i],
+            ]
+            for i, title in enumerate(TITLES)
+        ],
+    }
+    for mode, said in SAID.items()
+}
 
 
 class Mates(Figure):
@@ -29,24 +83,24 @@ class Mates(Figure):
 
     Traits: `size`, the batch size; `momentum`; `seen`, how many batches the running
     statistics have seen; `mode`, "training" or "prediction"; `moved`, the values of
-    strangers that were dragged, by their place in the stream (as a string). The data:
-    `stream`, the strangers' values, of which batch k has those from k * size on;
-    `yours`, which in the batch at hand sits in the last stranger's place; `truth`, the
+    strangers that were dragged, by their place in the stream (as a string); `yours`,
+    which in the batch at hand sits in the last stranger's place. The data: `stream`,
+    the strangers' values, of which batch k has those from k * size on; `truth`, the
     mean and the variance of all there are; `states`, what the buttons set; `words`,
-    the labels, as HTML.
+    what each mode calls things.
 
     >>> Mates(size=2, seen=0)
-    Mates(mode='training', momentum=0.1, moved={}, seen=0, size=2)
-    >>> Mates(seen=0, mode="prediction").output()  # yours, 0.505, as it is
+    Mates(mode='training', momentum=0.1, moved={}, seen=0, size=2, yours=0.505)
+    >>> Mates(seen=0, mode="prediction").output()  # yours as it is
     0.504...
     """
 
     name = "mates"
     caption = (
-        "The brightness of your image, a pullover, among strangers; below, the batches "
-        "before, newest first, each a dot at its mean. The ruler counts the spreads "
-        "between the mean and yours: your output, drawn again on the right. What it "
-        "rests on is blue. Truth: 60,000 images."
+        "The brightness of your image, a pullover, in a batch of training images. Blue "
+        "is what your output rests on: today’s batch, or the running statistics, which "
+        "start from mean 0 and spread 1 and have not seen yours. The true ones are "
+        "those of 60,000 images."
     )
     size = traitlets.Int(8, min=2, max=16).tag(sync=True)
     momentum = traitlets.Float(0.1, min=0.01, max=1.0).tag(sync=True)
@@ -55,21 +109,23 @@ class Mates(Figure):
     moved = traitlets.Dict(
         value_trait=traitlets.Float(), key_trait=traitlets.Unicode()
     ).tag(sync=True)
+    yours = traitlets.Float(RECORD["yours"], min=0.0, max=1.0).tag(sync=True)
     stream = traitlets.List(traitlets.Float(), RECORD["stream"]).tag(
         sync=True, data=True
     )
-    yours = traitlets.Float(RECORD["yours"]).tag(sync=True, data=True)
     truth = traitlets.List(traitlets.Float(), [RECORD["mean"], RECORD["variance"]]).tag(
         sync=True, data=True
     )
     states = traitlets.Dict(
-        default_value={name: {**START, **state} for name, state in STATES.items()},
+        default_value={
+            name: {**{k: START[k] for k in START if k not in state}, **state}
+            for name, state in STATES.items()
+        },
         read_only=True,
     ).tag(sync=True, data=True)
-    words = traitlets.List(
-        default_value=["".join(f"<i>{w}</i>" for w in part) for part in (TAPE, TRAIL)],
-        read_only=True,
-    ).tag(sync=True, data=True)
+    words = traitlets.Dict(default_value=WORDS, read_only=True).tag(
+        sync=True, data=True
+    )
 
     def batch(self, k):
         """The strangers of batch k, counted from 0; shape (size, 1)."""
@@ -105,126 +161,118 @@ class Mates(Figure):
         return _picture(self)
 
 
-def _moments(batch):
-    return batch.mean().item(), batch.var(correction=0).item()
-
-
 def _across(value):
     """The place of a brightness in the picture."""
-    return round(14 + 400 * min(1, max(0, value)), 1)
+    return round(14 + 460 * min(1, max(0, value)), 1)
 
 
-def _along(output):
-    """The place of an output in the picture."""
-    return round(564 + 26 * min(4, max(-4, output)), 1)
+def _text(x, y, words, anchor="start", look=""):
+    return f'<text x="{x}" y="{y}" text-anchor="{anchor}" style="{look}">{words}</text>'
 
 
-def _marks(at, line, dots, goal, start, end, count, blue_line, blue_dots):
-    """The past, a row for each batch, and over it a ruler that counts the spreads."""
-    gray, blue = 'bn-past" stroke="#555', 'bn-used" stroke="#0072b2'
-    top = 144 + 4 * len(dots)
-    steps = range(1, int(count) + 1)
-    ticks = "".join(f"M{at(start + (end - start) * k / count)} 128v8" for k in steps)
-    path = "L".join(f"{at(v)} {top - 4 * k}" for k, v in enumerate(line))
-    dotted = "".join(f"M{at(v)} {top - 4 * k - 2}h0" for k, v in enumerate(dots))
+def _panel(i, training, line, dots, true, used):
+    """What was from batch to batch, what is true and, in blue, what is used."""
+    grey, blue = 'class="bn-past" stroke="#555"', 'class="bn-used" stroke="#0072b2"'
+    now, seen, low = line[-1], len(dots), _down(0, i)
+    at, goal, end = _down(now, i), _down(true, i), 34 + 9 * seen
+    run = "L".join(f"{34 + 9 * k} {_down(v, i)}" for k, v in enumerate(line))
+    dotted = "".join(f"M{43 + 9 * k} {_down(v, i)}h0" for k, v in enumerate(dots))
+    past, words = "", []
+    if i < 2 or training:
+        look = grey if i < 2 else blue
+        past = f'<path {look} stroke-width="5" opacity="0.5" d="{dotted}"/>'
+    if i < 2 or not training:
+        past += f"""
+<path {grey if training else blue} stroke-width="2" d="M{run}"/>
+<path {grey} stroke-width="7" stroke-linecap="butt" opacity="0.4" \
+d="M{end} {at}V{goal}"/>"""
+        words = [f"running {now:.3f}", f"gap {abs(now - true):.3f}"][i // 2 :]
+    if goal < 58:
+        y = min(max(at, goal + 19), 79) + 5
+    else:
+        y = min(max(at, 27), goal - 19) - 13
+    labels = "\n".join(
+        [
+            _text(34, -14, TITLES[i], look=BOLD),
+            _text(26, 5, LIMITS[i][1], "end") + _text(26, low + 5, 0, "end"),
+            _text(582, goal + 5, f"true {true:.3f}"),
+            *(_text(end + 17, y + 18 * k, said) for k, said in enumerate(words)),
+        ]
+    )
     return f"""\
-<path class="{gray}" stroke-dasharray="5 4" d="M{at(goal)} 144V384"/>
-<path class="{blue if blue_dots else gray}" stroke-width="4.5" opacity="0.6" \
-d="{dotted}"/>
-<path class="{blue if blue_line else gray}" stroke-width="2" d="M{path}"/>
-<path class="{gray}" stroke-width="7" stroke-linecap="butt" opacity="0.4" \
-d="M{at(line[-1])} 148H{at(goal)}"/>
-<path class="{blue}" opacity="0.6" d="M{at(end)} 112V384"/>
-<path class="{blue}" stroke-width="2.5" d="M{at(start)} 132H{at(end)}{ticks}"/>
-<path class="{blue}" stroke-width="22" d="M{at(end)} 112h0"/>"""
+<g transform="translate(0 {290 + 142 * i})">
+<g fill="none" stroke-linecap="round">
+<path class="bn-line" stroke="#8a9099" d="M34 {low}H574M{end} 0V104"/>
+<path {grey} stroke-dasharray="5 4" d="M34 {goal}H574"/>
+{past}
+<path {blue} stroke-width="11" d="M{end + 9 * training} {_down(used, i)}h0"/></g>
+{labels}
+</g>"""
 
 
 def _picture(figure):
-    """Today's batch over the past ones and, beside them, your output over its past."""
+    """Today's batch and your output, over the batches before."""
 
-    def judge(mean, var):
-        return (figure.yours - mean) / (var + 1e-5) ** 0.5
+    def views(mean, var):
+        return mean, var**0.5, (figure.yours - mean) / (var + 1e-5) ** 0.5
 
-    training, output = figure.mode == "training", figure.output()
-    running, (true, true_var) = figure.running(), figure.truth
-    now, now_var = running[-1]
-    mean, var = _moments(figure.company()) if training else running[-1]
-    said, goal = judge(now, now_var), judge(true, true_var)
-    past = range(figure.seen)
-    own = [figure.batch(k).mean().item() for k in past]
-    asked = [judge(*_moments(figure.company(k))) for k in past]
-    size = abs(output)
-    tape = _marks(
-        *(_across, [m for m, _ in running], own, true),
-        *(mean, figure.yours, size, not training, False),
+    def own(batch):
+        return views(batch.mean().item(), batch.var(correction=0).item())
+
+    training, mode = figure.mode == "training", f"in {figure.mode} mode"
+    line = [views(*statistics) for statistics in figure.running()]
+    past = [(figure.batch(k), own(figure.company(k))) for k in range(figure.seen)]
+    dots = [(b.mean().item(), b.std().item(), asked[2]) for b, asked in past]
+    used = mean, spread, output = own(figure.company()) if training else line[-1]
+    true = views(*figure.truth)
+    panels = "\n".join(
+        _panel(i, training, [v[i] for v in line], [v[i] for v in dots], true[i], v)
+        for i, v in enumerate(used)
     )
-    line = [judge(*statistics) for statistics in running]
-    trail = _marks(_along, line, asked, goal, 0, output, size, not training, training)
-    sides = [
-        [
-            f"{_across(m + sign * v**0.5)} {144 + 4 * (figure.seen - k)}"
-            for k, (m, v) in enumerate(running)
-        ]
-        for sign in (-1, 1)
-    ]
-    river = "L".join(sides[0] + sides[1][::-1])
-    band = 'bn-band" fill="#dbe8f2'
-    faded = 'bn-river" opacity="0.12" fill="#555'
-    left, right = _across(mean - var**0.5), _across(mean + var**0.5)
-    edges = [_across(true + sign * true_var**0.5) for sign in (-1, 1)]
-    pale = 0.75 if training else 0.45
+    gray = "" if training else 'fill="#555" opacity="0.11'
+    bands = [(used, 'class="bn-band" fill="#dbe8f2')]
+    shapes = "".join(
+        f'<path {look}" d="M{_across(m - s)} 26V158H{_across(m + s)}V26"/>'
+        for (m, s, _), look in [(own(figure.company()), gray)] * bool(gray) + bands
+    )
     beads = "".join(
-        f'<circle class="bn-in" fill="#555" opacity="{pale}" cx="{_across(v)}" '
-        f'cy="{74 - 27 * (i % 3)}" r="10"/>'
+        f'<circle class="bn-in" fill="#555" opacity="{0.75 if training else 0.4}" '
+        f'cx="{_across(v)}" cy="{82 - 24 * (i % 3)}" r="10"/>'
         for i, v in enumerate(figure.company()[1:].flatten().tolist())
     )
     shades = "".join(
-        f'<path stroke="rgb({17 * i}, {17 * i}, {17 * i})" d="M{14 + 25 * i} 388h25"/>'
+        f'<path stroke="rgb({17 * i}, {17 * i}, {17 * i})" '
+        f'd="M{14 + 28.75 * i} 162h29.25"/>'
         for i in range(16)
     )
-    beside = _across(figure.yours) + 12
-    foot = 161 + 4 * min(54, max(26, figure.seen))
-    basis = "batch" if training else "running"
-    places = [
-        *((14, 410), (_across(true), 410), (414, 410), (beside + 4, 117), (414, 14)),
-        *((beside, foot - 22), (beside, foot)),
-        *((460, 410), (_along(goal), 410), (668, 410), (564, 410)),
-        *((460, foot - 22), (460, foot)),
-        *((beside, 168), (beside, 186), (beside, 204), (beside, 222)),
-        *((460, 168), (460, 186), (460, 204), (460, 14), (460, 86)),
-    ]
-    words = [
-        *(*TAPE, *TRAIL),
-        f"running mean {now:.3f}",
-        f"true {true:.3f}, gap {abs(now - true):.3f}",
-        f"running spread {now_var**0.5:.3f}",
-        f"true {true_var**0.5:.3f}, gap {abs(now_var**0.5 - true_var**0.5):.3f}",
-        f"prediction {said:.3f}",
-        f"true {goal:.3f},",
-        f"gap {abs(said - goal):.3f}",
-        f"your output, in {figure.mode} mode",
-        f"{basis} mean {mean:.3f}, spread {var**0.5:.3f}",
-    ]
-    anchors = {1: "middle", 2: "end", 4: "end", 8: "middle", 9: "end", 10: "middle"}
-    texts = "\n".join(
-        f'<text text-anchor="{anchors.get(i, "start")}" x="{x}" y="{y}">{text}</text>'
-        for i, ((x, y), text) in enumerate(zip(places, words, strict=True))
+    middle, yours = _across(mean), _across(figure.yours)
+    steps = range(1, int(abs(output)) + 1)
+    steps = [_across(mean + (figure.yours - mean) * k / abs(output)) for k in steps]
+    basis = f"{WORDS[figure.mode]['basis']} mean {mean:.3f} ± spread {spread:.3f}"
+    big = f"{BOLD}; font-size: 52px; fill: var(--bn-out, #0072b2)"
+    labels = "\n".join(
+        [
+            _text(min(max(middle, 120), 368), 14, basis, "middle", BOLD),
+            _text(yours, 107, "yours", "middle", BOLD),
+            *(_text(x, 148, k + 1, "middle") for k, x in enumerate(steps[:5])),
+            _text(14, 182, "0 = black") + _text(474, 182, "1 = white", "end"),
+            _text(524, 62, "your output") + _text(524, 138, mode),
+            _text(524, 112, f"{output:+.2f}", look=big),
+            _text(0, 232, "The batches before", look=f"{BOLD}; font-size: 17px"),
+            _text(304, 692, f"batches seen: {figure.seen}", "middle"),
+        ]
     )
+    ticks = "".join(f"M{x} 123v10" for x in steps)
     return f"""\
-<svg viewBox="0 -4 680 420" fill="currentColor" role="img" \
-aria-label="Your output in {figure.mode} mode is {output:+.2f}">
-<path class="{faded if training else band}" d="M{river}"/>
-<path class="{band}" d="M{left} 144V0H{right}V144"/>
-{beads}
-<g fill="none" stroke-linecap="round">
-<g stroke-width="8" stroke-linecap="butt">{shades}</g>
-<path class="bn-past" stroke="#555" d="M14 384H414v8H14zM460 384H668"/>
-<path class="bn-past" stroke="#555" opacity="0.45" stroke-dasharray="5 4" \
-d="M{edges[0]} 144V384M{edges[1]} 144V384"/>
-<path class="bn-used" stroke="#0072b2" stroke-width="2" d="M{_across(mean)} 0V144"/>
-{tape}
-{trail}</g>
-{texts}
-<text style="font-size: 44px; font-weight: 600; fill: var(--bn-out, #0072b2)" \
-x="458" y="60">{output:+.2f}</text>
+<svg viewBox="0 -4 680 702" fill="currentColor" role="img" \
+aria-label="Your output {mode} is {output:+.2f}">
+{shapes}
+<g fill="none"><g stroke-width="7">{shades}</g>
+<path class="bn-line" stroke="#8a9099" d="M14 158H474v8H14z"/>
+<path class="bn-used" stroke="#0072b2" stroke-width="2" d="M{middle} 26V158"/>
+<path class="bn-used" stroke="#0072b2" stroke-width="2.5" \
+d="M{middle} 128H{yours}{ticks}"/></g>
+{beads}<circle class="bn-out" fill="#0072b2" cx="{yours}" cy="128" r="10"/>
+{labels}
+{panels}
 </svg>"""
