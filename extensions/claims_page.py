@@ -52,7 +52,9 @@ class BookClaims(Directive):
         for path in sorted(Path(env.srcdir, "chapters").glob("*.ipynb")):
             env.note_dependency(str(path))
             notebook = nbformat.read(path, nbformat.NO_CONVERT)
-            runs = [v for k, v in record["runs"].items() if k.startswith(path.stem)]
+            runs = [
+                v for k, v in record["runs"].items() if k.startswith(f"{path.stem} ")
+            ]
             page = f"chapters/{path.stem}"
             address = env.app.builder.get_relative_uri(env.docname, page)
             found = list(stored_claims(notebook))

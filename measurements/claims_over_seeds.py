@@ -1,11 +1,11 @@
 """Run every chapter with ten values of BOOK_SEED and record what its claims measured.
 
-    python measurements/claims_over_seeds.py                    # what is not there yet
-    python measurements/claims_over_seeds.py 05-prediction      # one chapter, anew
+    python measurements/claims_over_seeds.py                    # all chapters
+    python measurements/claims_over_seeds.py 05-prediction      # one of them
 
 It takes about two hours on one core, and resumes where it was stopped. A chapter whose
-claims were changed is run again. The record has, for every claim with a bound, the
-values that were held against it; the page of all claims shows their range.
+claims were changed since is run again. The record has, for every claim with a bound,
+the values that were held against it; the page of all claims shows their range.
 """
 
 import argparse
@@ -66,16 +66,13 @@ def main():
     args = parser.parse_args()
     record = read_record("claims_over_seeds", default={"runs": {}})
     paths = [CHAPTERS / f"{name}.ipynb" for name in args.chapters]
-    for path in tqdm(paths or sorted(CHAPTERS.glob("*.ipynb")), "chapters"):
+    for path in paths or sorted(CHAPTERS.glob("*.ipynb")):
         stored = bounded(nbformat.read(path, nbformat.NO_CONVERT))
-        for seed in tqdm(SEEDS, path.stem, leave=False):
+        for seed in tqdm(SEEDS, path.stem):
             key = f"{path.stem} seed={seed}"
             done = record["runs"].get(key, {"claims": {}})["claims"]
-            if paths or names(done) != names(stored):
-                result = run(path, seed)
-                # Another process may have stored other runs meanwhile.
-                record = read_record("claims_over_seeds", default={"runs": {}})
-                record["runs"][key] = result
+            if names(done) != names(stored):
+                record["runs"][key] = run(path, seed)
                 write_record("claims_over_seeds", record)
 
 

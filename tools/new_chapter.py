@@ -30,7 +30,9 @@ one makes a batch of eight examples with three features.""",
     """
 import torch
 
-torch.manual_seed(0)
+from seeds import set_seed
+
+set_seed(0)
 x = 5 + 2 * torch.randn(8, 3)
 """,
     """Then comes a statement about what happens. A claim backs it, which stops the
