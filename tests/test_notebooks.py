@@ -37,7 +37,7 @@ def prose(book):
     """Return the text of the markdown cells without fences, mathematics, options."""
     text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
     return re.sub(
-        r"\$\$.*?\$\$(?: *\(.*?\))?|\$[^$\n]*\$|^ *[`:]{3}.*$|^ *:\w+:.*$",
+        r"\$\$.*?\$\$(?: *\(.*?\))?|\$[^$\n]*\$|^ *[`:]{3}[^\n]*$|^ *:\w+:[^\n]*$",
         "",
         text,
         flags=re.DOTALL | re.MULTILINE,
