@@ -126,6 +126,7 @@ measure: $(BIN)/.installed
 	$(BIN)/python measurements/brightness.py
 	$(BIN)/python measurements/lenet_rates.py
 	$(BIN)/python measurements/depth.py
+	$(BIN)/python measurements/depth_rates.py
 
 # JupyterLab itself is not pinned: the newest that fits what is.
 lab: $(BIN)/.installed
