@@ -15,6 +15,7 @@ versions and on which day it was measured.
 import argparse
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +28,7 @@ sys.path.insert(0, str(HERE.parent / "code"))
 
 from bn import BatchNorm
 from fashion_mnist import load
+from nets import Residual, layer_outputs, mlp, residual_mlp
 from records import read_record, stamp, write_record
 from training import init_he
 
@@ -36,52 +38,22 @@ SEEDS = range(9)
 # Variances below this are not recorded: the outputs, of size 0.1 or so, then differ
 # by little more than the rounding errors of float64.
 FLOOR = 1e-30
+
+
+def without_skips(depth, width, **options):
+    """As many equal layers as `residual_mlp` has blocks, after a first one."""
+    return mlp(depth + 1, width, **options)
+
+
+# The net of so many layers of so many units, by name.
 NETS = {
-    "plain": {"init": None},
-    "plain, He": {},
-    "batch norm": {"norm": BatchNorm},
-    "residual": {"skip": True},
-    "residual + batch norm": {"norm": BatchNorm, "skip": True},
-    "SkipInit": {"skip": True, "scale": 0.0},
+    "plain": without_skips,
+    "plain, He": partial(without_skips, init=init_he),
+    "batch norm": partial(without_skips, norm=BatchNorm, init=init_he),
+    "residual": partial(residual_mlp, init=init_he),
+    "residual + batch norm": partial(residual_mlp, norm=BatchNorm, init=init_he),
+    "SkipInit": partial(residual_mlp, skipinit=True, init=init_he),
 }
-
-
-class Net(nn.Module):
-    r"""A first linear layer, `depth` equal layers, and one for the classes.
-
-    .. math:: h_l = s \, h_{l-1} + \alpha \, W_l \operatorname{relu}(N(h_{l-1}))
-
-    N is a normalization or nothing, s is 1 with a skip connection and 0 without, and
-    alpha is the `scale`: 1, or in SkipInit a learned number that starts at 0. Without
-    skip connections this is `nets.mlp(depth + 1, WIDTH, norm)`. The weights are drawn
-    layer by layer, so nets of several depths begin with the same layers.
-    """
-
-    def __init__(self, depth, norm=None, skip=False, scale=1.0, init=init_he):
-        super().__init__()
-
-        def linear(inputs, outputs):
-            layer = nn.Linear(inputs, outputs)
-            return layer if init is None else layer.apply(init)
-
-        def activation():
-            norms = [norm(WIDTH, num_dims=2)] if norm else []
-            return nn.Sequential(*norms, nn.ReLU())
-
-        self.skip, self.scale = skip, scale
-        self.first = linear(784, WIDTH)
-        self.layers = nn.ModuleList(
-            nn.Sequential(activation(), linear(WIDTH, WIDTH)) for _ in range(depth)
-        )
-        self.last = nn.Sequential(activation(), linear(WIDTH, 10))
-
-    def forward(self, x):
-        """The logits, and the outputs of the equal layers."""
-        h, outputs = self.first(x), []
-        for layer in self.layers:
-            h = self.skip * h + self.scale * layer(h)
-            outputs.append(h)
-        return self.last(h), outputs
 
 
 def measure(net, depth, seed, data):
@@ -93,8 +65,9 @@ def measure(net, depth, seed, data):
     """
     torch.manual_seed(seed)
     chosen = torch.randperm(len(data[0]))[:BATCH_SIZE]
-    X, y = data[0][chosen].flatten(1).double() / 255, data[1][chosen]
-    logits, outputs = Net(depth, **NETS[net]).double()(X)
+    X, y = data[0][chosen].double() / 255, data[1][chosen]
+    layers = nn.Linear, Residual
+    *outputs, logits = layer_outputs(NETS[net](depth, WIDTH).double(), X, layers)[1:]
     loss = nn.functional.cross_entropy(logits, y)
     gradients = torch.autograd.grad(loss, outputs)
     variance = [h.var(dim=0, correction=0).mean().item() for h in outputs]

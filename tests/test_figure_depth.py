@@ -8,14 +8,14 @@ from statistics import median
 
 import pytest
 import torch
-from torch.testing import assert_close
+from torch import nn
 
 import depth
+from bn import BatchNorm
 from conftest import alive, touch
 from fashion_mnist import load
 from figures import Depth
 from figures.depth import DOTTED
-from nets import mlp
 from records import read_record
 
 RUNS = read_record("depth")["runs"]
@@ -95,24 +95,15 @@ def test_the_plain_variance_shrinks_more_slowly_the_deeper_the_net():
     assert factors == sorted(factors)
 
 
-IMAGES = torch.rand(8, 784, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.mark.parametrize("net", ["plain, He", "batch norm"])
-def test_without_skips_the_net_is_a_perceptron_of_the_book(net):
-    ours = depth.Net(3, **depth.NETS[net])
-    theirs = mlp(4, depth.WIDTH, depth.NETS[net].get("norm"))
-    with torch.no_grad():
-        for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
-            a.copy_(b)
-    assert_close(theirs(IMAGES), ours(IMAGES)[0])
-
-
-def test_a_skip_adds_what_a_layer_gets():
-    net = depth.Net(2, skip=True, scale=0.5)
-    before, (first, second) = net.first(IMAGES), net(IMAGES)[1]
-    assert_close(first, before + net.layers[0](before) / 2)
-    assert_close(second, first + net.layers[1](first) / 2)
+@pytest.mark.parametrize("net", NETS)
+def test_a_net_has_as_many_equal_layers_as_it_is_deep(net):
+    layers = [m for m in depth.NETS[net](3, 8).modules() if isinstance(m, nn.Linear)]
+    sizes = [(layer.in_features, layer.out_features) for layer in layers]
+    assert sizes == [(784, 8), (8, 8), (8, 8), (8, 8), (8, 10)]
+    normed = any(isinstance(m, BatchNorm) for m in depth.NETS[net](3, 8).modules())
+    assert normed == ("batch norm" in net)
+    he = all(layer.bias.abs().max() == 0 for layer in layers)
+    assert he == (net != "plain")
 
 
 def place(value, end):

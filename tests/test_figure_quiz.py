@@ -9,6 +9,7 @@ import json
 import math
 import re
 from copy import deepcopy
+from itertools import pairwise
 from urllib.parse import urldefrag
 
 import pytest
@@ -22,9 +23,10 @@ from conftest import ROOT, alive
 from fashion_mnist import load
 from figures import Quiz
 from figures.quiz import read_questions
-from nets import mlp
+from nets import Residual, layer_outputs, mlp, residual_mlp
 from records import read_record
 from test_notebooks import NOTEBOOKS
+from training import init_he
 
 CHAPTERS = {name.split("-", 1)[1]: name for name in NOTEBOOKS}
 QUESTIONS = {
@@ -470,6 +472,58 @@ def _():
         f"{math.ceil(batches(0.1))}",
         f"{batches(0.01):.0f}",
     }
+
+
+@computes("depth.thousandfold")
+def _():
+    factor = math.sqrt(math.pi / (math.pi - 1))  # by Yang and colleagues, as cited
+    assert f"{1 / factor:.3f}" == "0.826"
+    layers = round(math.log(1000) / math.log(factor))
+    assert 950 < factor**layers < 1050
+    assert round(factor**6) == 3  # "threefold"
+    divided = f"{round(1000 / factor, -1):.0f}"
+    return f"About {layers}", {"6", str(layers), divided, f"{factor:.2f}", "0.826"}
+
+
+@computes("depth.share")
+def _():
+    def shares(*how):
+        torch.manual_seed(0)
+        net = residual_mlp(200, 64, *how, num_inputs=64, init=init_he)
+        with torch.no_grad():
+            *h, _ = layer_outputs(net, noise(512, 64).float(), (nn.Linear, Residual))
+        own = torch.stack([(b - a).var(dim=0).mean() for a, b in pairwise(h)])
+        return own, own / (own + torch.stack([x.var(dim=0).mean() for x in h[:-1]]))
+
+    own, share = shares(BatchNorm)
+    assert 1 / 240 < share[-1] < 1 / 170
+    assert f"{1 - 1 / math.pi:.2f}" == "0.68" and 0.6 < own.mean() < 0.76
+    assert 0.4 < shares()[1][:50].mean() < 0.6  # "Half"; later it would overflow
+    assert shares(None, True)[1].max() == 0  # "Nothing"
+    return "About a 200th", {"0", "1", "0.68"}
+
+
+@computes("depth.infinite")
+def _():
+    runs = read_record("depth_rates")["runs"]
+
+    def trains(net, depth):
+        """At which rates; a run that diverged does not."""
+        found = [
+            run["accuracy"]
+            for key, run in runs.items()
+            if key.startswith(f"{net}, depth={depth},")
+        ]
+        assert len(found) == 3
+        return {r: all((a[r] or 0) >= 0.5 for a in found) for r in found[0]}
+
+    rates = trains("residual", 120)
+    assert not any(rates.values())
+    assert all(any(trains("SkipInit", d).values()) for d in (5, 10, 20, 50, 120))
+    assert any(trains("residual + batch norm", 120).values())
+    first, *_, last = rates
+    right = "The branches: let each begin with the factor 0, and learn it"
+    return right, {"0", first, last, "120"}
 
 
 @computes("debate.turn")

@@ -6,7 +6,15 @@ from torch import nn
 from torch.testing import assert_close
 
 from bn import BatchNorm
-from nets import lenet, mlp, torch_batch_norm
+from nets import (
+    Residual,
+    layer_outputs,
+    lenet,
+    mlp,
+    residual_mlp,
+    torch_batch_norm,
+)
+from training import init_he
 
 
 def images(n):
@@ -99,6 +107,86 @@ def test_a_perceptron_flattens_images_by_default():
 def test_a_perceptron_without_hidden_layers_is_linear():
     net = mlp(depth=0, width=8)
     assert [type(layer) for layer in net] == [nn.Flatten, nn.Linear]
+
+
+def test_a_block_adds_its_branch_to_its_input():
+    linear = nn.Linear(3, 3)
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    block = Residual(linear)
+    assert torch.equal(block(x), x + linear(x))
+    assert len(list(block.parameters())) == 2
+
+
+def test_skipinit_begins_with_the_identity_and_can_leave_it():
+    linear = nn.Linear(3, 3)
+    x = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
+    block = Residual(linear, skipinit=True)
+    assert torch.equal(block(x), x)
+    block(x).square().sum().backward()
+    assert block.alpha.shape == (1,)
+    assert block.alpha.grad != 0
+    with torch.no_grad():
+        block.alpha.fill_(0.5)
+    assert_close(block(x), x + linear(x) / 2)
+
+
+@pytest.mark.parametrize("norm", [None, BatchNorm])
+@pytest.mark.parametrize("skipinit", [False, True])
+def test_a_residual_perceptron_is_a_perceptron_with_shortcuts(norm, skipinit):
+    net = seeded(residual_mlp, 2, 8, norm, skipinit)
+    plain = seeded(mlp, 3, 8, norm)
+    blocks = [layer for layer in net if isinstance(layer, Residual)]
+    assert len(blocks) == 2
+    scalars = [] if not skipinit else [block.alpha for block in blocks]
+    weights = [p for p in net.parameters() if all(p is not s for s in scalars)]
+    for a, b in zip(weights, plain.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+    # Without the shortcuts it computes the same.
+    x = images(4)
+    for layer in net:
+        x = layer.branch(x) if isinstance(layer, Residual) else layer(x)
+    assert_close(x, plain(images(4)))
+
+
+def test_skipinit_begins_as_a_net_without_blocks():
+    deep = seeded(residual_mlp, 20, 8, skipinit=True)
+    first, last = deep[1], deep[-1]
+    x = images(4)
+    assert_close(deep(x), last(torch.relu(first(x.flatten(1)))))
+
+
+def test_a_residual_perceptron_has_the_sizes_asked_for():
+    net = residual_mlp(1, 8, num_inputs=5, num_outputs=2)
+    assert net(torch.ones(4, 5)).shape == (4, 2)
+
+
+@pytest.mark.parametrize("make", [mlp, residual_mlp])
+def test_nets_of_several_depths_begin_with_the_same_layers(make):
+    short, deep = (seeded(make, depth, 8, init=init_he) for depth in (2, 5))
+    pairs = list(zip(short[:-2].parameters(), deep.parameters(), strict=False))
+    assert pairs
+    for a, b in pairs:
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("make", [mlp, residual_mlp])
+def test_an_initializer_draws_every_linear_layer(make):
+    drawn = []
+    net = make(3, 8, BatchNorm, init=drawn.append)
+    assert drawn == [m for m in net.modules() if isinstance(m, nn.Linear)]
+
+
+def test_the_outputs_of_layers_are_those_on_the_way():
+    net, x = residual_mlp(2, 8), images(3)
+    first, logits = layer_outputs(net, x)
+    assert torch.equal(first, net[:2](x))
+    assert torch.equal(logits, net(x))
+    blocks = layer_outputs(net, x, Residual)
+    assert torch.equal(blocks[1], net[3](blocks[0]))
+    first, *blocks, logits = layer_outputs(net, x, (nn.Linear, Residual))
+    gradients = torch.autograd.grad(logits.sum(), [first, *blocks])
+    assert [gradient.shape for gradient in gradients] == [(3, 8)] * 3
 
 
 @pytest.mark.parametrize(
