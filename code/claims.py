@@ -138,7 +138,7 @@ def claim(sentence, holds=True, **measured):
 def stored_claims(notebook):
     """The claims in the stored outputs of a notebook, in order.
 
-    Values are floats, or lists of floats, as far as they are numbers.
+    Values are numbers, or lists of numbers, as far as they can be.
 
     >>> import nbformat.v4 as nb
     >>> claimed = Claim("it is so", True, {"size": above([0.25, 1.0], 0.125)})
@@ -166,14 +166,18 @@ def _read(span):
     """What was measured, from the HTML of a claim."""
     texts = span.find(class_="value").get_text().split(", ")
     try:
-        values = [float(text) for text in texts]
+        values = [_number(text) for text in texts]
     except ValueError:
         values = [", ".join(texts)]
     limits = span.find(class_="value").next_sibling or ""
     relation, *bounds = limits.replace(" to ", " ").split() or [""]
     bounds = {"": (), "<": (None, *bounds), ">": bounds, "in": bounds}[relation]
-    bounds = [None if bound is None else float(bound) for bound in bounds]
+    bounds = [None if bound is None else _number(bound) for bound in bounds]
     return Measured(values if len(values) > 1 else values[0], *bounds)
+
+
+def _number(text):
+    return int(text) if text.removeprefix("-").isdigit() else float(text)
 
 
 def _plain(value):
