@@ -267,6 +267,17 @@ def test_four_equal_examples_give_beta(figure):
         agrees(figure, state, step)
 
 
+def test_what_is_typed_may_have_a_minus_or_a_comma_and_must_be_a_number(figure):
+    field = figure.get_by_label("β 1", exact=True)
+    for text, value in (("−3", "−3"), ("-2,5", "−2.5"), ("5000", "999"), ("a", "999")):
+        field.fill(text)
+        field.press("Enter")
+        assert field.input_value() == value
+    field.fill("")
+    field.blur()
+    assert field.input_value() == "999"
+
+
 def test_reset_brings_the_start_back(figure):
     to_step(figure, 12)
     state = {name: list(values) for name, values in START.items()}
