@@ -194,7 +194,7 @@ def test_in_random_states_all_numbers_are_those_of_autograd(figure):
 # The rows and edges that are lit: "0 to 2" is an edge forward, "2 to 0" one back.
 LIT = """figure => {
   const probe = document.createElement("i");
-  probe.style.color = "var(--bn-back)";
+  probe.style.color = "var(--bn-other)";
   figure.append(probe);
   const purple = getComputedStyle(probe).color, lit = [];
   probe.remove();

@@ -41,7 +41,7 @@ function render({ model, el }) {
     const x = across(epoch);
 
     const marks = [write((LEFT + right) / 2, "epoch", AXIS + 40), path("line", `${x} ${TOP}V${AXIS}`)];
-    let y = ZERO + 16; // of the last label: the next one stands at least 16 px above it
+    let y = ZERO + 16; // of a label; the next is 16 px above it, or more
     for (const tick of TICKS) {
       if (up(tick) < 0 || up(tick) > y - 16) continue;
       y = up(tick);
