@@ -16,7 +16,7 @@ FIGURES = Path(__file__).resolve().parent.parent / "code" / "figures"
 
 SCRIPT = """(() => {
 const figures = {%s};
-for (const el of document.querySelectorAll("[data-figure]")) {
+for (const [i, el] of document.querySelectorAll("[data-figure]").entries()) {
   const [picture, caption, data] = el.children;
   const state = JSON.parse(data.textContent), listeners = {};
   const model = {
@@ -39,6 +39,9 @@ for (const el of document.querySelectorAll("[data-figure]")) {
     // When readers come back, a browser would put old values into fresh controls.
     for (const input of live.querySelectorAll("input")) input.autocomplete = "off";
     el.insertBefore(paper, caption);
+    caption.id = `bn-caption-${i}`;
+    el.setAttribute("role", "group");
+    el.setAttribute("aria-labelledby", caption.id);
   } catch (error) {
     live.remove(); // the picture stays
     console.error(error);

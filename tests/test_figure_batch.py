@@ -1,10 +1,12 @@
 """The figure of a batch: every number that it shows is held against the layer."""
 
+import math
 import random
 import re
 
 import pytest
 import torch
+from traitlets import TraitError
 
 from bn import batch_norm
 from conftest import alive, touch
@@ -46,9 +48,14 @@ def test_the_picture_shows_where_the_examples_go():
         ends = [float(v) for v in re.findall(r"[-\d.]+", thread)]
         assert ends[::2] == pytest.approx([place(v) for v in way], abs=0.06)
         assert ends[1::2] == LINES
-    for words in ("mean 8.0", "spread 5.0", "x̂", "y"):
+    for words in ("mean μ 8.0", "spread σ 5.0", "x̂", "y"):
         assert f">{words}<" in picture
     assert f"M{place(3.0)} 44V84H{place(13.0)}V44" in picture
+    assert "→" not in picture
+    picture = Batch(x=[1.0, 7.0], gamma=8.0, beta=14.0).picture()
+    assert ">22.0 →<" in picture and "←" not in picture
+    picture = Batch(x=[1.0, 7.0], gamma=8.0, beta=2.0).picture()
+    assert ">← −6.0<" in picture and "→" not in picture
 
 
 @pytest.fixture
@@ -72,9 +79,12 @@ def agrees(figure, gamma, beta, eps):
     assert x_hat == pytest.approx(expected_x_hat, abs=0.0051)
     assert y == pytest.approx(expected_y, abs=0.0051)
     shown = figure.evaluate(READ)
-    for (placed, said), value, image in zip(shown["beads"], x, y, strict=True):
-        spoken = [float(v) for v in re.findall(r"-?[\d.]+", said.replace("−", "-"))]
-        assert spoken == pytest.approx([value, image], abs=0.0051)
+    for (placed, said), value, hat, image in zip(
+        shown["beads"], x, x_hat, y, strict=True
+    ):
+        names, spoken = words_and_numbers(said)
+        assert names == "x , x̂ , y "
+        assert spoken == pytest.approx([value, hat, image], abs=0.0051)
         assert placed == value
     assert shown["axes"] == "-4 0 24 290"
     ways = [list(way) for way in zip(x, expected_x_hat, expected_y, strict=True)]
@@ -84,16 +94,20 @@ def agrees(figure, gamma, beta, eps):
     (dots,) = shown["paths"]["dots"]
     images = [v for _, hat, y in ways for v in (hat, 160, y, 256)]
     assert dots == pytest.approx(images)
+    says(shown, gamma, beta, eps, x)
     # Mean and spread are drawn, and written where they are.
     mean, sigma = spread(x)
     (band,), (ruler,) = shown["paths"]["band"], shown["paths"]["span"]
     assert band == pytest.approx([mean - sigma, 44, 84, mean + sigma, 44])
     assert ruler[:3] == pytest.approx([mean, 36, mean + sigma])
     labels = shown["labels"]
-    for name, value, at in (("mean", mean, mean), ("spread", sigma, mean + sigma / 2)):
+    for name, value, at in (
+        ("mean μ", mean, mean),
+        ("spread σ", sigma, mean + sigma / 2),
+    ):
         (text,) = (text for text in labels if text.startswith(name))
         left, right = labels[text]
-        assert float(text.split()[1].replace("−", "-")) == pytest.approx(
+        assert float(text.split()[2].replace("−", "-")) == pytest.approx(
             value, abs=0.0501
         )
         assert left - 0.01 <= (at + 4) / 24 <= right + 0.01
@@ -101,6 +115,36 @@ def agrees(figure, gamma, beta, eps):
         left, right = labels[str(value)]
         assert (left + right) / 2 == pytest.approx((value + 4) / 24, abs=0.002)
     return x
+
+
+def words_and_numbers(text):
+    """A text without its numbers, and these."""
+    number = r"-?\d[\d.]*\d|-?\d"
+    text = text.replace("−", "-")
+    return re.sub(number, "", text), [float(v) for v in re.findall(number, text)]
+
+
+def says(shown, gamma, beta, eps, x):
+    """What stands beside the sliders and in the sentence, and what is marked."""
+    gammas, betas, epsilons = shown["outputs"]
+    assert [words_and_numbers(text)[1] for text in gammas] == [
+        [pytest.approx(gamma, abs=0.0501)]
+    ] * 2
+    assert [words_and_numbers(text)[1] for text in betas] == [
+        [pytest.approx(beta, abs=0.0501)]
+    ] * 2
+    raised = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+    assert epsilons == [f"10{str(round(math.log10(eps))).translate(raised)}"] * 2
+    words, told = words_and_numbers(shown["sentence"])
+    assert words == "x: mean , spread . y: mean , spread ."
+    images = normalized(x, gamma, beta, eps)[1]
+    assert told == pytest.approx([*spread(x), *spread(images)], abs=0.0501)
+    low, high = shown["beyond"]
+    assert (low != "", high != "") == (min(images) < -4, max(images) > 20)
+    for text, value in ((low, min(images)), (high, max(images))):
+        if text:
+            assert words_and_numbers(text)[1] == [pytest.approx(value, abs=0.0501)]
+            assert text.startswith("← ") or text.endswith(" →")
 
 
 READ = """e => {
@@ -118,7 +162,13 @@ READ = """e => {
   const beads = [...e.querySelectorAll("[name=x]")].filter(
     b => b.checkVisibility()).map(
     b => [b.valueAsNumber, b.getAttribute("aria-valuetext")]);
-  return { axes: svg.getAttribute("viewBox"), paths, labels, beads };
+  const outputs = [...e.querySelectorAll("output")].map(
+    o => [o.textContent, o.previousSibling.ariaValueText]);
+  const beyond = [...e.querySelectorAll(".bn-batch i")].slice(4, 6).map(
+    i => i.innerText);
+  const sentence = e.querySelector("[aria-live=polite]").textContent;
+  const axes = svg.getAttribute("viewBox");
+  return { axes, paths, labels, beads, outputs, beyond, sentence };
 }"""
 
 
@@ -151,7 +201,7 @@ def test_in_random_states_all_numbers_are_those_of_the_layer(figure):
         for key in draw.choices(["ArrowLeft", "ArrowUp", "PageDown", "End"], k=2):
             point.press(key)
         gamma, beta = draw.randint(0, 80) / 10, draw.randint(-40, 160) / 10
-        exponent = draw.choice([-5, -2, 0, 1.5])
+        exponent = draw.choice([-5, -2, 0, 3])
         for slider, value in zip(
             figure.locator("label input").all(),
             (gamma, beta, exponent),
@@ -206,8 +256,26 @@ def test_undo_gives_the_batch_back_and_reset_the_start(figure):
 
 def test_the_steps_are_written_beside_the_lines(figure):
     words = list(figure.evaluate(READ)["labels"])
-    assert words[5:7] == ["mean 8.0", "spread 5.0"]
-    assert words[7:] == ["normalize: (x − mean) / spread", "scale and shift: γ x̂ + β"]
+    assert words[5:7] == ["mean μ 8.0", "spread σ 5.0"]
+    assert words[7:9] == [
+        "normalize: x̂ = (x − μ) / √(σ² + ε)",
+        "scale and shift: y = γ x̂ + β",
+    ]
+
+
+@pytest.mark.parametrize("start", ["reset", "one outlier", "one example left"])
+def test_no_example_is_added_upon_another(figure, start):
+    figure.get_by_role("button", name=start).click()
+    add = figure.get_by_role("button", name="add an example")
+    while add.is_enabled():
+        add.click()
+    x = numbers(figure)[0]
+    assert len(set(x)) == 8 == len(x)
+
+
+def test_an_eps_of_zero_has_no_place():
+    with pytest.raises(TraitError):
+        Batch(eps=0.0)
 
 
 def test_it_works_on_a_phone(figure):

@@ -84,12 +84,12 @@ def test_an_unknown_kind_is_refused():
         Curves().add("a run", "blue")
 
 
-def lines_of(state):
-    """Kind and accuracies of every line of a figure, the best in the end first."""
+def lines_of(state, epoch=99):
+    """Kind and accuracies of every line of a figure, the best at an epoch first."""
     lines = [
         (run, key, run[key]) for run in state["runs"] for key in WHAT if run.get(key)
     ]
-    return sorted(lines, key=lambda line: -line[2][-1])
+    return sorted(lines, key=lambda line: -line[2][:epoch][-1])
 
 
 def height(value, state):
@@ -116,7 +116,7 @@ def test_the_picture_has_lines_and_numbers_of_each_run():
     pattern = r'class="bn-curve bn-(\w+) bn-(\w+)".*? d="(.*?)"'
     found = re.findall(pattern, picture)
     for (kind, key, line), (run, name, values) in zip(
-        found, lines_of(curves.state()), strict=True
+        found, lines_of(curves.state(), 2), strict=True
     ):
         assert (kind, key) == (run["kind"], name)
         expected = [height(v, curves.state()) for v in values]
@@ -132,6 +132,8 @@ def test_the_picture_has_lines_and_numbers_of_each_run():
         assert text in texts
     assert "a name that i…" in texts
     assert "0.250 lost to" in texts
+    label = "Test accuracy after epoch 2: a 0.500, b –, a name that is long –"
+    assert f'aria-label="{label}"' in picture
 
 
 def test_what_is_said_of_the_gap_is_true_of_every_epoch():
@@ -225,7 +227,7 @@ def agrees(figure, state, epoch):
     }
     assert stops == pytest.approx({f"{e}": places[e - 1] for e in range(1, epochs + 1)})
     # The lines, and what stands at their ends.
-    lines = lines_of(state)
+    lines = lines_of(state, epoch)
     curves, dots, leads = (marks(shown, kind) for kind in ("curve", "point", "lead"))
     top = TOP - ROW
     for (run, key, values), *drawn in zip(
@@ -243,12 +245,12 @@ def agrees(figure, state, epoch):
         what, number = text["text"].rsplit(" ", 1)
         assert what == WHAT[key]
         assert float(number) == pytest.approx(values[epoch - 1], abs=0.00051)
-        top = max(top + ROW, expected[-1])
+        top = max(top + ROW, expected[epoch - 1])
         assert (float(name["y"]) + 2, float(text["y"]) - 13) == pytest.approx(
             (top, top)
         )
         assert points(lead["d"]) == [
-            pytest.approx((right, expected[-1])),
+            pytest.approx((at, expected[epoch - 1])),
             pytest.approx((right + 10, top)),
         ]
         assert f"{run['name']} {text['text']}" in shown["said"]
@@ -271,7 +273,8 @@ def costs(shown, state, epoch, at):
         assert ends == pytest.approx(expected)
         assert float(re.match(r"M([\d.]+)", bar["d"])[1]) == pytest.approx(at)
         outline = [y for _, y in points(marks(shown, "lost")[0]["d"])]
-        around = [height(v, state) for v in [*fresh, *test[::-1]]]
+        upper = map(max, fresh, test)  # shaded where fresh statistics help
+        around = [height(v, state) for v in [*upper, *test[::-1]]]
         assert outline == pytest.approx(around)
         words = [m for m in marks(shown, "ink") if m["text"].startswith(text)]
         assert float(words[0]["y"]) > max(around)
@@ -342,7 +345,7 @@ def in_a_notebook(browser, curves):
 def test_the_scale_ends_just_above_the_best_accuracy(browser, reached):
     curves = Curves(epochs=2)
     curves.add("a", "bn", [1, 1], [0, reached], [0.0, 0.5])
-    curves.add("<b>", "other", [1, 1], [0.5, 0.5], [0.1, 0.1])
+    curves.add("<b>&amp;", "other", [1, 1], [0.5, 0.5], [0.1, 0.1])
     page = in_a_notebook(browser, curves)
     line = page.locator(".bn-curve.bn-bn.bn-train_acc").get_attribute("d")
     (_, low), (_, high) = points(line)
@@ -352,7 +355,7 @@ def test_the_scale_ends_just_above_the_best_accuracy(browser, reached):
     picture = re.findall(drawn, curves.picture())
     assert points(picture[0])[1][1] == pytest.approx(high, abs=0.06)
     names = page.locator(".bn-ink.bn-other:not(.bn-value)").all_text_contents()
-    assert names == ["<b>", "<b>"]
+    assert names == ["<b>&amp;", "<b>&amp;"]
     page.close()
 
 

@@ -192,7 +192,20 @@ def agrees(figure, rate, epoch):
     assert notes[1].startswith(f"at rate {lr:g}:")
     assert notes[2].startswith(f"after epoch {seen}{late}: ")
     assert said[0].startswith(f"{lr:g}: ")
-    assert said[1].startswith(f"{epoch}; beyond ±4 after epoch {seen}{late}: ")
+    assert said[1].startswith(f"{epoch}: accuracy batch norm ")
+    assert f"; beyond ±4 after epoch {seen}{late}: " in said[1]
+    texts = [mark["text"] for mark in marks(layers, "quiet")]
+    assert texts[:4] == ["conv 1", "conv 2", "linear 1", "linear 2"]
+    assert texts[4:] == ["−4", "0", "4", "saturated", "saturated", "beyond ±4"]
+    heights = [float(mark["y"]) for mark in marks(layers, "quiet")[:4]]
+    assert heights == [25 + ROW * layer for layer in range(4)]
+    places = [float(mark["x"]) for mark in marks(layers, "quiet")[4:7]]
+    assert places == close([(layers["width"] - SHARES) * k / 4 for k in (1, 2, 3)])
+    right = layers["box"]["x"] + layers["box"]["width"]
+    assert all(
+        mark["box"]["x"] + mark["box"]["width"] <= right
+        for mark in marks(layers, "quiet")
+    )
     states = {text: (TRIES[text]["rate"], TRIES[text]["epoch"]) for text in TRIES}
     assert shown["pressed"] == [t for t in states if states[t] == (rate, epoch)]
     for name, net in NETS.items():
@@ -200,6 +213,8 @@ def agrees(figure, rate, epoch):
         assert float(test) == close(final(net, lr, "test_acc"), 0.00051)
         (end,) = re.findall(rf"{name} (\d\.\d+)", said[0])
         assert float(end) == close(final(net, lr, "train_acc"), 0.00051)
+        (reached,) = re.findall(rf"{name} (\d\.\d+)", said[1])
+        assert float(reached) == close(accuracies(net, lr)[-1][epoch - 1], 0.00051)
         (shares,) = re.findall(rf"{name} ((?:\d+ %(?:, )?)+)", said[1])
         spoken = [int(share) for share in re.findall(r"\d+", shares)]
         assert spoken == close(beyond(net, lr, seen), 0.51)
@@ -345,7 +360,8 @@ def test_the_buttons_set_the_states_that_they_name(explorer):
         text = button.inner_text()
         button.click()
         epoch = 1 if "first epoch" in text else 10
-        agrees(explorer, RATES.index(float(text.split(":")[0])), epoch)
+        rate = float(re.match(r"rate ([\d.]+):", text)[1])
+        agrees(explorer, RATES.index(rate), epoch)
         assert button.get_attribute("aria-pressed") == "true"
     explorer.locator("input").first.press("Home")
     explorer.locator("input").last.press("Home")

@@ -663,7 +663,9 @@ def quiz(request, browser, server, site):
 SHOWN = """box => {
   const radios = [...box.querySelectorAll("input[type=radio]")];
   const live = box.querySelector("[aria-live=polite]");
+  const label = radios.find((radio) => radio.checked).parentNode;
   return {
+    mark: getComputedStyle(label, "::after").content[1],
     chosen: radios.flatMap((radio, k) => (radio.checked ? [k] : [])),
     said: live.innerText.split("\\n"),
     link: live.querySelector("a").getAttribute("href"),
@@ -676,6 +678,7 @@ def says(box, question, k):
     title, address = question["see"]
     verdict = "Right" if k == question["right"] else "Wrong"
     assert box.evaluate(SHOWN) == {
+        "mark": "✓" if verdict == "Right" else "✗",
         "chosen": [k],
         "said": [f"{verdict}.", question["answers"][k][1], f"See: {title}"],
         "link": address,

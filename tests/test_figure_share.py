@@ -11,6 +11,9 @@ from torch import nn
 from conftest import alive
 from figures import Share
 
+KINDS = ["batch", "layer", "instance", "group"]
+PLACES = [*itertools.product(range(3), range(4), range(4), range(4))]
+
 
 @pytest.fixture
 def share(browser, server):
@@ -39,12 +42,8 @@ def crowd(kind, shape, cell):
 
 def lit(share):
     """The places whose numbers are marked, in the order in which they are drawn."""
-    places = list(itertools.product(range(3), range(4), range(4), range(4)))
     marks = share.locator("rect").evaluate_all("es => es.map(e => e.className.baseVal)")
-    return {p for p, m in zip(places, marks, strict=True) if m != "bn-cell"}
-
-
-KINDS = ["batch", "layer", "instance", "group"]
+    return {p for p, m in zip(PLACES, marks, strict=True) if m != "bn-cell"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,9 +97,48 @@ def test_channels_that_do_not_split_are_refused(share):
     assert "5 channels do not split" in share.locator(".bn-result").inner_text()
 
 
+def test_keys_choose_a_number_and_its_crowd(share):
+    slider = share.get_by_label("channel", exact=True)
+    for key, channel in (("End", 3), ("ArrowLeft", 2), ("Home", 0)):
+        slider.press(key)
+        places, _ = crowd("batch", (3, 4, 4, 4), (1, channel, 1, 1))
+        assert lit(share) == places
+    share.get_by_role("radio", name="batch").press("ArrowDown")
+    places, means = crowd("layer", (3, 4, 4, 4), (1, 0, 1, 1))
+    assert lit(share) == places
+    assert share.locator(".bn-words").inner_text() == (
+        f"4 channels × 4 × 4 places = {len(places)} numbers share one mean; "
+        f"{means} means in all"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_crowds_side_by_side_have_different_shades(share, kind):
+    share.get_by_role("radio", name=kind).check()
+    shades = share.locator("rect").evaluate_all("es => es.map(e => e.dataset.odd)")
+    shade = dict(zip(PLACES, shades, strict=True))
+    for n, c in itertools.product(range(3), range(4)):
+        crowded, _ = crowd(kind, (3, 4, 4, 4), (n, c, 0, 0))
+        assert len({shade[place] for place in crowded}) == 1
+        for beside in ((n + 1, c, 0, 0), (n, c + 1, 0, 0)):
+            if beside in shade and beside not in crowded:
+                assert shade[beside] != shade[n, c, 0, 0]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_picture_marks_the_same_numbers(kind):
-    marks = re.findall(r'<rect class="(.*?)"', Share(kind=kind).picture())
+    picture = Share(kind=kind).picture()
+    rects = re.findall(
+        r'<rect class="(.*?)"( data-odd="1")? .*?x="(\d+)" y="(\d+)"', picture
+    )
     places, _ = crowd(kind, (3, 4, 4, 4), (1, 1, 1, 1))
-    assert sum(mark != "bn-cell" for mark in marks) == len(places)
-    assert marks.count("bn-chosen") == 1
+    marks = {}
+    for mark, odd, x, y in rects:
+        (n, w), (c, h) = (divmod(int(v), 86) for v in (x, y))
+        marks[n, c, h // 18, w // 18] = mark
+        if mark == "bn-cell":
+            sheets = {"batch": c, "layer": n, "instance": n + c, "group": n + c // 2}
+            assert (odd != "") == (sheets[kind] % 2 == 1)
+    assert set(marks) == set(PLACES)
+    assert {place for place in PLACES if marks[place] != "bn-cell"} == places
+    assert [p for p in PLACES if marks[p] == "bn-chosen"] == [(1, 1, 1, 1)]

@@ -194,7 +194,7 @@ def test_in_random_states_all_numbers_are_those_of_autograd(figure):
 # The rows and edges that are lit: "0 to 2" is an edge forward, "2 to 0" one back.
 LIT = """figure => {
   const probe = document.createElement("i");
-  probe.style.color = "var(--bn-back)";
+  probe.style.color = "var(--bn-other)";
   figure.append(probe);
   const purple = getComputedStyle(probe).color, lit = [];
   probe.remove();
@@ -265,6 +265,17 @@ def test_four_equal_examples_give_beta(figure):
     for step in range(13):
         to_step(figure, step)
         agrees(figure, state, step)
+
+
+def test_what_is_typed_may_have_a_minus_or_a_comma_and_must_be_a_number(figure):
+    field = figure.get_by_label("β 1", exact=True)
+    for text, value in (("−3", "−3"), ("-2,5", "−2.5"), ("5000", "999"), ("a", "999")):
+        field.fill(text)
+        field.press("Enter")
+        assert field.input_value() == value
+    field.fill("")
+    field.blur()
+    assert field.input_value() == "999"
 
 
 def test_reset_brings_the_start_back(figure):

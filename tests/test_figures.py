@@ -154,7 +154,10 @@ def react(figure):
 def test_it_reacts_with_the_network_cut_off(browser, site, chapter, name):
     with offline(browser, site, chapter, name) as figure:
         assert react(figure)
-        assert figure.locator(".bn-caption").inner_text()
+        caption = figure.locator(".bn-caption").inner_text()
+        assert caption
+        group = figure.page.get_by_role("group", name=caption, exact=True)
+        assert group.last.get_attribute("data-figure") == name
 
 
 @pytest.mark.parametrize(("chapter", "name"), placed())
@@ -306,6 +309,8 @@ def test_the_view_follows_every_change_that_python_makes(browser, name):
     assert set(OTHERS[name]) == set(state) - fixed
     page.evaluate(NOTEBOOK, [str(figure._esm), state])
     assert page.locator(".bn-caption").inner_text() == figure.caption
+    group = page.get_by_role("group", name=figure.caption, exact=True)
+    assert group.locator(".bn-caption").count() == 1
     page.evaluate("window.addEventListener('keydown', e => { window.heard = e.key; })")
     page.locator("input").first.press("ArrowDown")
     assert page.evaluate("window.heard") is None  # a notebook has keys of its own

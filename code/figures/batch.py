@@ -1,4 +1,4 @@
-"""A batch of examples and its normalized image."""
+"""A batch of examples and what batch norm makes of it."""
 
 import torch
 import traitlets
@@ -20,15 +20,19 @@ class Batch(Figure):
     name = "batch"
     caption = (
         "A batch x, the normalized batch x̂, and y: a thread follows each example. The "
-        "spread is the standard deviation."
+        "spread σ is the standard deviation; ε is a small number added to σ²."
     )
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 1, 8).tag(sync=True)
     gamma = traitlets.Float(1.0).tag(sync=True)
     beta = traitlets.Float(0.0).tag(sync=True)
-    eps = traitlets.Float(1e-5, min=0.0).tag(sync=True)
+    eps = traitlets.Float(1e-5, min=1e-5).tag(sync=True)
 
     def picture(self):
         return _picture(**self.state())
+
+
+def _write(value):
+    return f"{round(float(value), 1) + 0:.1f}".replace("-", "−")
 
 
 def _picture(x, gamma, beta, eps):
@@ -53,8 +57,8 @@ def _picture(x, gamma, beta, eps):
     middle, right = place(mean), place(mean + spread)
     parts = [
         '<svg viewBox="0 0 640 290" fill="currentColor" role="img" '
-        f'aria-label="{len(x)} examples and, below them, their normalized image, and '
-        'that image scaled and shifted">',
+        f'aria-label="{len(x)} examples and, below them, the same '
+        'normalized, and then scaled and shifted">',
         f'<path class="bn-band" fill="#dbe8f2" '
         f'd="M{place(mean - spread)} 44V84H{right}V44"/>',
         '<g fill="none"><path class="bn-line" stroke="#8a9099" '
@@ -74,14 +78,22 @@ def _picture(x, gamma, beta, eps):
             parts.append(f'<circle class="{look}" cx="{at}" cy="{64 + 96 * i}"/>')
     parts += [
         f'<path class="bn-fulcrum" fill="#0072b2" d="M{middle} 84l9 15h-18z"/>',
-        text(mean, 114, f"mean {mean:.1f}", look=halo),
-        text(mean + spread / 2, 24, f"spread {spread:.1f}"),
+        text(mean, 114, f"mean μ {_write(mean)}", look=halo),
+        text(mean + spread / 2, 24, f"spread σ {_write(spread)}"),
         *(
             text(-5, 69 + 96 * i, name, look="font-style: italic")
             for i, name in enumerate(("x", "x̂", "y"))
         ),
-        text(20, 144, "normalize: (x − mean) / spread", "end", ""),
-        text(20, 186, "scale and shift: γ x̂ + β", "end", ""),
+        text(20, 144, "normalize: x̂ = (x − μ) / √(σ² + ε)", "end", ""),
+        text(20, 186, "scale and shift: y = γ x̂ + β", "end", ""),
+        *(
+            text(end, 242, words, anchor, halo)
+            for end, beyond, words, anchor in (
+                (-4, y.min() < -4, f"← {_write(y.min())}", "start"),
+                (20, y.max() > 20, f"{_write(y.max())} →", "end"),
+            )
+            if beyond
+        ),
         *(text(value, 280, value, look="") for value in (0, 5, 10, 15, 20)),
     ]
     return "".join([*parts, "</svg>"])

@@ -1,7 +1,7 @@
 // Learning curves: the accuracies of each net over the epochs, and beside them the numbers of one epoch.
 
 const WHAT = { train_acc: "training", test_acc: "test", fresh: "test, fresh" };
-const TICKS = [0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
+const TICKS = [0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99];
 const [LEFT, RIGHT, TOP, ZERO, AXIS, ROW] = [56, 136, 14, 240, 296, 34]; // px; the worst lies at ZERO
 
 const path = (kind, d) => `<path class="bn-${kind}" d="M${d}"/>`;
@@ -41,9 +41,12 @@ function render({ model, el }) {
     const x = across(epoch);
 
     const marks = [write((LEFT + right) / 2, "epoch", AXIS + 40), path("line", `${x} ${TOP}V${AXIS}`)];
-    for (const tick of TICKS)
-      if (up(tick) > 0 && up(tick) <= ZERO)
-        marks.push(path("grid", `34 ${up(tick)}H${right}`), write(28, tick, up(tick) + 5, "end"));
+    let y = ZERO + 16; // of a label; the next is 16 px above it, or more
+    for (const tick of TICKS) {
+      if (up(tick) < 0 || up(tick) > y - 16) continue;
+      y = up(tick);
+      marks.push(path("grid", `34 ${y}H${right}`), write(28, tick, y + 5, "end"));
+    }
     for (let e = 1; e <= epochs; e += Math.ceil(epochs / 10)) marks.push(write(across(e), e, AXIS + 24));
     for (const [k, { kind, fresh = [], test_acc }] of runs.entries()) {
       const gap = fresh[epoch - 1] - test_acc[epoch - 1];
@@ -51,21 +54,26 @@ function render({ model, el }) {
       const words = [`${gap > 0 ? gap.toFixed(3) : "nothing"} lost to`, "the running statistics"];
       const [side, anchor] = x > 160 ? [-10, "end"] : [10, "start"];
       marks.push(
-        path(`lost bn-${kind}`, [...points(fresh), ...points(test_acc).reverse()].join("L")),
+        path(
+          `lost bn-${kind}`,
+          [...points(fresh.map((v, i) => Math.max(v, test_acc[i]))), ...points(test_acc).reverse()].join("L"),
+        ),
         path(`loss bn-${kind}`, `${x} ${up(test_acc[epoch - 1])}V${up(fresh[epoch - 1])}`),
         ...words.map((text, i) =>
           write(x + side, text, up(Math.min(...test_acc)) + 24 - 40 * k + 17 * i, anchor, `ink bn-${kind}`),
         ),
       );
     }
-    lines.sort((a, b) => b.values.at(-1) - a.values.at(-1));
-    let y = TOP - ROW; // of labels, which neither overlap nor leave the figure
-    lines.forEach(({ name, kind, key, values }, i) => {
+    const here = ({ values }) => values[epoch - 1] ?? values.at(-1);
+    lines.sort((a, b) => here(b) - here(a));
+    y = TOP - ROW; // of labels, which neither overlap nor leave the figure
+    lines.forEach((line, i) => {
+      const { name, kind, key, values } = line;
       const dots = points(values);
-      const short = name.replace(/(.{13}).{2,}/, "$1…").replaceAll("<", "&lt;");
-      y = Math.max(y + ROW, Math.min(up(values.at(-1)), AXIS + 26 - ROW * (lines.length - 1 - i)));
+      const short = name.replace(/(.{13}).{2,}/, "$1…").replace(/[&<]/g, (c) => `&#${c.charCodeAt()};`);
+      y = Math.max(y + ROW, Math.min(up(here(line)), AXIS + 26 - ROW * (lines.length - 1 - i)));
       marks.push(
-        path("lead", `${dots.at(-1)}L${right + 10} ${y}`),
+        path("lead", `${dots[epoch - 1] ?? dots.at(-1)}L${right + 10} ${y}`),
         path(`curve bn-${kind} bn-${key}`, dots.join("L")),
         path(`point bn-${kind} bn-${key}`, `${dots[epoch - 1] ?? "-9-9"}h0`),
         write(right + 14, short, y - 2, "start", `ink bn-${kind}`),

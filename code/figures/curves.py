@@ -36,7 +36,8 @@ class Curves(Figure):
     name = "curves"
     caption = (
         "Accuracy after each epoch: on the training images, averaged over the epoch, "
-        "and on the test images, at its end. The scale stretches as errors become few: "
+        "thin, and on the test images, at its end, thick; dotted, if there, with batch "
+        "norm’s statistics measured afresh. The scale stretches as errors become few: "
         "from 0.8 to 0.9 they halve."
     )
     epochs = traitlets.Int(10, min=1).tag(sync=True)
@@ -112,8 +113,8 @@ def _picture(epochs, chosen, runs):
     ]
     lengths = [len(line["values"]) for line in lines]
     epoch = min(chosen or min([*lengths, epochs]), max([*lengths, 1]))
-    ends = [f"{r['name']} {r['test_acc'][-1]:.2f}" for r in runs if r["test_acc"]]
-    label = html.escape(f"Test accuracy after {epochs} epochs: {', '.join(ends)}")
+    ends = [f"{run['name']} {_number(run['test_acc'], epoch)}" for run in runs]
+    label = html.escape(f"Test accuracy after epoch {epoch}: {', '.join(ends)}")
     losses = [f"{run['name']} {_number(run['train_loss'], epoch)}" for run in runs]
     parts = [
         f'<svg viewBox="0 0 690 392" fill="currentColor" font-family="sans-serif" '
@@ -143,8 +144,10 @@ def _chart(epochs, epoch, runs, lines):
         d = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         return f'<path class="bn-{kind}" {looks} d="M{d}"/>'
 
-    for value in (0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99):
-        if 0 < (y := up(value)) <= ZERO:
+    last = ZERO + 16
+    for value in (0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99):
+        if 0 <= (y := up(value)) <= last - 16:
+            last = y
             yield path("grid", [(34, y), (right, y)], GREY)
             yield _write(28, value, y + 5, anchor="end")
     looks = 'stroke="#8a9099" stroke-width="4"'
@@ -160,12 +163,17 @@ def _chart(epochs, epoch, runs, lines):
         if epoch > len(run.get("fresh", [])):
             continue
         kind, color, test = run["kind"], KINDS[run["kind"]], run["test_acc"]
-        upper = [(across(e), up(value)) for e, value in enumerate(run["fresh"], 1)]
+        fresh = map(max, run["fresh"], test)
+        upper = [(across(e), up(value)) for e, value in enumerate(fresh, 1)]
         lower = [(across(e), up(value)) for e, value in enumerate(test, 1)]
         looks = f'fill="{color}" opacity="0.14"'
         yield path(f"lost bn-{kind}", [*upper, *lower[::-1]], looks)
         looks = f'stroke="{color}" stroke-width="5" opacity="0.6"'
-        yield path(f"loss bn-{kind}", [lower[epoch - 1], upper[epoch - 1]], looks)
+        yield path(
+            f"loss bn-{kind}",
+            [lower[epoch - 1], (x, up(run["fresh"][epoch - 1]))],
+            looks,
+        )
         gap = run["fresh"][epoch - 1] - test[epoch - 1]
         words = f"{gap:.3f} lost to" if gap > 0 else "nothing lost to"
         place, y = (
@@ -176,12 +184,16 @@ def _chart(epochs, epoch, runs, lines):
         yield _ink(kind, x + place[0], "the running statistics", y + 17, place[1])
 
     y = TOP - ROW  # of labels, which neither overlap nor leave the figure
-    ranked = sorted(lines, key=lambda line: -line["values"][-1])
+
+    def here(line):
+        return line["values"][min(epoch, len(line["values"])) - 1]
+
+    ranked = sorted(lines, key=here, reverse=True)
     for below, line in zip(range(len(lines))[::-1], ranked, strict=True):
         kind, key, values = line["run"]["kind"], line["key"], line["values"]
         points = [(across(e), up(value)) for e, value in enumerate(values, 1)]
-        y = max(y + ROW, min(points[-1][1], AXIS + 26 - ROW * below))
-        yield path("lead", [points[-1], (right + 10, y)], GREY)
+        y = max(y + ROW, min(up(here(line)), AXIS + 26 - ROW * below))
+        yield path("lead", [points[:epoch][-1], (right + 10, y)], GREY)
         looks = f'fill="none" stroke="{KINDS[kind]}" {STROKES[key]}'
         yield path(f"curve bn-{kind} bn-{key}", points, looks)
         if epoch <= len(values):

@@ -1,31 +1,32 @@
 // Down the depth: a ladder for each net and direction; each rung is a layer, the input at the foot.
 
 const power = (_, k) => `·10${k.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
-const times = (v) => (v ? `×${v.toPrecision(3).replace(/e\+?(.*)/, power)}` : "< 10⁻²⁷");
+const times = (v) => {
+  const text = v < 0.01 || v >= 999.5 ? v?.toExponential(2) : v.toPrecision(3);
+  return v ? `×${text.replace(/e\+?(.*)/, power)}` : "< 10⁻²⁷";
+};
 const each = (list, f) => list.map(f).join("");
 
 function render({ model, el }) {
-  const { nets, rows, said } = model.get("data");
+  const { nets, rows, depths } = model.get("data");
   const names = Object.keys(nets);
-  const depths = Object.keys(said).map(Number);
   const row = ({ name, what, ticks }) => `<tbody>
     <tr><th colspan="${names.length}" scope="rowgroup">${name} <small>${what}</small></th></tr>
     <tr>${each(
       names,
       (net) => `<td data-net="${net}">
-        <svg preserveAspectRatio="none"><path/><path/><path/><path/><path/></svg>
+        <svg aria-hidden="true" preserveAspectRatio="none"><path/><path/><path/><path/><path/></svg>
         <div aria-hidden="true">${each(ticks, (tick) => `<span>${tick}</span>`)}</div><b></b></td>`,
     )}</tr></tbody>`;
   el.classList.add("bn-figure");
   el.innerHTML = `<label class="bn-deep">Depth <b></b>
       <input type="range" max="${depths.length - 1}"></label><p aria-live="polite"></p>
     <table class="bn-ladders" aria-label="growth"><thead>
-      <tr>${each(names, (net) => `<th scope="col">${net}</th>`)}</tr></thead>${each(rows, row)}</table>
-    <div class="bn-controls"><label>Net <select autocomplete="off">${each(names, (net) => `<option>${net}`)}</select></label>
-      <label>Layer <input type="range" min="1"></label></div><p aria-live="polite"></p>`;
+      <tr>${each(names, (net) => `<th scope="col"><button type="button">${net}</button></th>`)}</tr></thead>${each(rows, row)}</table>
+    <div class="bn-controls"><label>Layer <input type="range" min="1"></label></div><p aria-live="polite"></p>`;
   const [deep, at] = el.querySelectorAll("input");
   const [sentence, reading] = el.querySelectorAll("p");
-  const [table, pick, text] = ["table", "select", "b"].map((kind) => el.querySelector(kind));
+  const [table, text] = ["table", "b"].map((kind) => el.querySelector(kind));
 
   const change = (name, value) => {
     model.set(name, value);
@@ -33,7 +34,7 @@ function render({ model, el }) {
   };
   deep.oninput = () => change("depth", depths[deep.value]);
   at.oninput = () => change("layer", Number(at.value));
-  pick.oninput = () => change("net", pick.value);
+  table.onclick = ({ target }) => target.type && change("net", target.textContent);
   table.onpointermove = table.onpointerdown = ({ target, clientY }) => {
     const box = target.closest("svg")?.getBoundingClientRect();
     if (!box) return;
@@ -67,9 +68,10 @@ function render({ model, el }) {
     table.style.setProperty("--layer", layer);
     deep.value = depths.indexOf(depth);
     deep.ariaValueText = text.textContent = `${depth} layers`;
-    [at.max, at.value, pick.value] = [depth, layer, chosen];
+    [at.max, at.value] = [depth, layer];
+    for (const head of table.querySelectorAll("button")) head.ariaPressed = head.textContent === chosen;
     at.ariaValueText = `${layer} of ${depth}`;
-    sentence.textContent = said[depth];
+    sentence.textContent = nets[chosen].said[depth];
     reading.textContent = `At layer ${layer} the variance is ${here[0]}, the gradient ${here[1]}. ${nets[chosen].theory}`;
   }
   for (const name of ["depth", "layer", "net"]) model.on(`change:${name}`, draw);

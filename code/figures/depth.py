@@ -1,5 +1,6 @@
 """Variances and gradients, layer by layer, in deep nets before training."""
 
+import html
 import math
 from statistics import median
 
@@ -54,10 +55,11 @@ class Depth(Figure):
 
     name = "depth"
     caption = (
-        "Six nets before training; each rung is a layer. Right of the axis its value "
-        "has grown on its way, left of it shrunk, on scales of powers of ten; a dotted "
-        "rung goes on beyond them. Below a ladder stands the growth a layer, the "
-        "factor that fits best. Medians over nine draws of weights and images."
+        "Six nets before training; each rung is a layer. On the axis a value is 1, "
+        "unchanged; right of it it has grown on its way, left of it shrunk, on scales "
+        "of powers of ten; a dotted rung goes on beyond them. Below a ladder stands "
+        "the growth a layer, the factor that fits best. Medians over nine draws of "
+        "weights and images."
     )
     depth = traitlets.Enum(DEPTHS, 50).tag(sync=True)
     layer = traitlets.Int(25, min=1).tag(sync=True)
@@ -68,13 +70,7 @@ class Depth(Figure):
     def _recorded(self):
         runs = read_record("depth")["runs"]
         nets = {net: _relative(net, runs[net]) for net in THEORY}
-        gradient = nets["batch norm"]["gradient"]
-        said = {
-            str(depth): "With batch norm the variance stays, and down "
-            f"{depth} layers the gradient grows {_times(gradient[str(depth)][0])}."
-            for depth in DEPTHS
-        }
-        return {"rows": ROWS, "nets": nets, "said": said}
+        return {"rows": ROWS, "nets": nets, "depths": DEPTHS}
 
     def picture(self):
         return _picture(self.depth, min(self.layer, self.depth), self.net, self.data)
@@ -86,9 +82,17 @@ def _relative(net, run):
     def relative(values, start):
         return [value and float(f"{value / start:.4g}") for value in values]
 
+    variance = relative(run["variance"], run["variance"][0])
+    gradient = {d: relative(v, v[-1]) for d, v in run["gradient"].items()}
     return {
-        "variance": relative(run["variance"], run["variance"][0]),
-        "gradient": {d: relative(v, v[-1]) for d, v in run["gradient"].items()},
+        "variance": variance,
+        "gradient": gradient,
+        "said": {
+            str(depth): f"{net}: from the first of {depth} layers to the last the "
+            f"variance is {_times(variance[depth - 1])}, from the last to the first "
+            f"the gradient {_times(gradient[str(depth)][0])}."
+            for depth in DEPTHS
+        },
         "growth": {depth: _growth(both) for depth, both in run["growth"].items()},
         "theory": THEORY[net],
     }
@@ -106,7 +110,7 @@ def _times(value):
     if value is None:
         return "< 10⁻²⁷"  # a variance below 1e-30 is not recorded
     mantissa, exponent = f"{value:.2e}".split("e")
-    if -7 < int(exponent) < 3:
+    if -3 < int(exponent) < 3:
         return f"×{value:.{2 - int(exponent)}f}"
     return f"×{mantissa}·10{_raised(int(exponent))}"
 
@@ -117,16 +121,18 @@ def _raised(power):
 
 def _picture(depth, layer, net, data, width=104, height=180):
     """Two rows of ladders, each ladder over the growth of its column."""
-    nets, said = data["nets"], data["said"][str(depth)]
+    nets = data["nets"]
+    said = nets[net]["said"][str(depth)]
     parts = [
         f'<svg viewBox="0 0 640 618" fill="currentColor" role="img" '
-        f'aria-label="{said}">'
+        f'aria-label="{html.escape(said)}">'
     ]
 
     def write(x, y, text, size=12, anchor="middle", weight=400):
         looks = f'style="font-size: {size}px" font-weight="{weight}"'
         parts.append(
-            f'<text x="{x}" y="{y}" text-anchor="{anchor}" {looks}>{text}</text>'
+            f'<text x="{x}" y="{y}" text-anchor="{anchor}" {looks}>'
+            f"{html.escape(str(text))}</text>"
         )
 
     def bold(x, y, text, anchor="middle"):

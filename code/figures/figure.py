@@ -15,6 +15,9 @@ VIEW = """export default {
     const [live, caption] = ["div", "p"].map((tag) => document.createElement(tag));
     caption.className = "bn-caption";
     caption.textContent = %s;
+    caption.id = `bn-${Math.random().toString(36).slice(2)}`;
+    el.setAttribute("role", "group");
+    el.setAttribute("aria-labelledby", caption.id);
     el.classList.add("bn-figure");
     el.append(live, caption);
     el.onkeydown = (event) => event.stopPropagation(); // a notebook has keys of its own

@@ -8,7 +8,7 @@ const radio = (mode) => `<label><input type="radio" name="mode" value="${mode}">
 const button = (name) => `<button type="button" name="${name}">${name}</button>`;
 const label = (x, y, text) => `<i style="--x:${100 * x}%;top:${y}px">${text}</i>`;
 const chart = (width, height, paths) =>
-  `<svg viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none">
+  `<svg aria-hidden="true" viewBox="0 0 ${width} ${height}" height="${height}" preserveAspectRatio="none">
     ${Object.entries(paths)
       .map(([kind, d]) => `<path class="bn-${kind}" d="${d}"/>`)
       .join("")}</svg>`;
@@ -71,7 +71,7 @@ function render({ model, el }) {
     const [mean, spread, output] = used;
     const { panels, basis, [changed]: said } = get("words")[mode];
 
-    // Above, the axis of brightness; the ruler counts the spreads from the mean to yours.
+    // Above, the axis of brightness; the ruler counts the spreads to yours.
     result.innerHTML = `<div>your output<b>${output < 0 ? "" : "+"}${write(output, 2)}</b>in ${mode} mode</div><p>${said}</p>`;
     const length = Math.abs(output);
     const ticks = Array.from({ length }, (_, k) => mean + ((k + 1) / length) * (yours - mean));
@@ -92,12 +92,12 @@ function render({ model, el }) {
     });
     form.yours.value = yours;
 
-    // Below, what was from batch to batch: a panel each for mean, spread and output.
+    // Below, batch by batch, a panel each for mean, spread and output.
     const panel = ([title, low, high], i) => {
       const level = (v) => (TALL * (high - Math.min(high, Math.max(low, v)))) / (high - low);
       const [at, goal] = [level(now[i]), level(real[i])];
       const paths = {
-        now: `M${seen} 0V${TALL}`,
+        now: `M${seen + training} 0V${TALL}`,
         true: `M0 ${goal}H${WIDE}`,
         dots: dots.map((v, k) => `M${k + 1} ${level(v[i])}h0`).join(""),
         run: `M${line.map((v, k) => `${k} ${level(v[i])}`)}`,
@@ -115,10 +115,11 @@ function render({ model, el }) {
       input.value = v;
       input.ariaValueText = input.nextSibling.textContent = text;
     };
+    const life = `half-life ${write(-1 / Math.log2(1 - momentum), 1)} batches`;
     show(
       form.momentum,
       Math.log10(momentum),
-      `${momentum}, half-life ${write(-1 / Math.log2(1 - momentum), 1)} batches`,
+      `${momentum}, ${momentum < 1 ? life : "only the last batch counts"}`,
     );
     show(form.size, size);
     show(form.seen, seen);

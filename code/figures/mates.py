@@ -13,15 +13,21 @@ START = {
     **{"size": 8, "seen": 32, "moved": {}, "yours": RECORD["yours"]},
     **{"momentum": 0.1, "mode": "training"},
 }
-# What the buttons set; what is named here is set last, and what is said is about it.
+# What the buttons set; what is named last is set last, and what is said is about it.
+GLARING = str(
+    START["size"] * START["seen"]
+)  # the first batch-mate's place at the start
 STATES = {
-    "a glaring batch-mate": {"moved": {"256": 1.0}},
-    "reset": {},
-    "impatient": {"mode": "prediction", "momentum": 1.0},
-    "patient": {"mode": "prediction", "seen": LAST, "momentum": 0.01},
+    "a glaring batch-mate": {
+        **{name: value for name, value in START.items() if name != "moved"},
+        "moved": {GLARING: 1.0},
+    },
+    "reset": START,
+    "momentum 1": {"momentum": 1.0},
+    "momentum 0.01": {"momentum": 0.01},
 }
 LIMITS = [(0, 0.5), (0, 1), (-3, 3)]  # of mean, spread and output
-TITLES = ["mean of each batch", "spread of each batch", "your output, batch by batch"]
+TITLES = ["mean of each batch", "spread of each batch", "your output in each batch"]
 BOLD = "font-weight: 600"
 # What is said of a mode, and when one of the traits has changed.
 SAID = {
@@ -100,7 +106,8 @@ class Mates(Figure):
         "The brightness of your image, a pullover, in a batch of training images. Blue "
         "is what your output rests on: today’s batch, or the running statistics, which "
         "start from mean 0 and spread 1 and have not seen yours. The true ones are "
-        "those of 60,000 images."
+        "those of 60,000 images. A dot is a batch; in the last panel, what your output "
+        "would have been in it."
     )
     size = traitlets.Int(8, min=2, max=16).tag(sync=True)
     momentum = traitlets.Float(0.1, min=0.01, max=1.0).tag(sync=True)
@@ -116,13 +123,9 @@ class Mates(Figure):
     truth = traitlets.List(traitlets.Float(), [RECORD["mean"], RECORD["variance"]]).tag(
         sync=True, data=True
     )
-    states = traitlets.Dict(
-        default_value={
-            name: {**{k: START[k] for k in START if k not in state}, **state}
-            for name, state in STATES.items()
-        },
-        read_only=True,
-    ).tag(sync=True, data=True)
+    states = traitlets.Dict(default_value=STATES, read_only=True).tag(
+        sync=True, data=True
+    )
     words = traitlets.Dict(default_value=WORDS, read_only=True).tag(
         sync=True, data=True
     )
@@ -202,7 +205,7 @@ d="M{end} {at}V{goal}"/>"""
     return f"""\
 <g transform="translate(0 {290 + 142 * i})">
 <g fill="none" stroke-linecap="round">
-<path class="bn-line" stroke="#8a9099" d="M34 {low}H574M{end} 0V104"/>
+<path class="bn-line" stroke="#8a9099" d="M34 {low}H574M{end + 9 * training} 0V104"/>
 <path {grey} stroke-dasharray="5 4" d="M34 {goal}H574"/>
 {past}
 <path {blue} stroke-width="11" d="M{end + 9 * training} {_down(used, i)}h0"/></g>
@@ -229,14 +232,14 @@ def _picture(figure):
         _panel(i, training, [v[i] for v in line], [v[i] for v in dots], true[i], v)
         for i, v in enumerate(used)
     )
-    gray = "" if training else 'fill="#555" opacity="0.11'
+    gray = "" if training else 'fill="none" stroke="#555" opacity="0.5'
     bands = [(used, 'class="bn-band" fill="#dbe8f2')]
     shapes = "".join(
         f'<path {look}" d="M{_across(m - s)} 26V158H{_across(m + s)}V26"/>'
         for (m, s, _), look in [(own(figure.company()), gray)] * bool(gray) + bands
     )
     beads = "".join(
-        f'<circle class="bn-in" fill="#555" opacity="{0.75 if training else 0.4}" '
+        f'<circle class="bn-in" fill="#555" opacity="0.75" '
         f'cx="{_across(v)}" cy="{82 - 24 * (i % 3)}" r="10"/>'
         for i, v in enumerate(figure.company()[1:].flatten().tolist())
     )

@@ -2,34 +2,20 @@
 // a row for each channel. Point at a number, and all that it is averaged with light up.
 
 const SHAPE = [3, 4, 4, 4]; // examples, channels, height, width
-const KINDS = {
-  batch: "batch norm",
-  layer: "layer norm",
-  instance: "instance norm",
-  group: "group norm (2 groups)",
-};
-const [GROUPS, CELL, SHEET, LEFT, ABOVE] = [2, 18, 86, 84, 24]; // lengths in px
+const GROUPS = 2;
 
-// Whether two numbers, given by example and channel, are averaged together.
-function shared(kind, [n, c], [m, d]) {
-  const group = (channel) => Math.floor(channel / (SHAPE[1] / GROUPS));
-  if (kind === "batch") return c === d;
-  if (kind === "layer") return n === m;
-  if (kind === "instance") return n === m && c === d;
-  return n === m && group(c) === group(d);
-}
+// With which numbers one is averaged depends on its example n, its channel c or both.
+const crowd = (kind, [n, c]) =>
+  ({ batch: [c], layer: [n], instance: [n, c], group: [n, Math.floor(c / (SHAPE[1] / GROUPS))] })[kind];
 
 // How many numbers share one mean, as words, and how many means there are.
 function count(kind, [n, c, h, w]) {
   if (kind === "group" && c % GROUPS) return `${c} channels do not split into ${GROUPS} groups`;
-  const [factor, words, means] = {
-    batch: [n, `${n} examples × `, c],
-    layer: [c, `${c} channels × `, n],
-    instance: [1, "", n * c],
-    group: [c / GROUPS, `${c / GROUPS} channels × `, n * GROUPS],
-  }[kind];
+  const sheets = { batch: n, layer: c, instance: 1, group: c / GROUPS }[kind];
+  const what = kind === "batch" ? "examples" : "channels";
+  const words = kind === "instance" ? "" : `${sheets} ${what} × `;
   const number = (v) => v.toLocaleString("en");
-  return `${words}${h} × ${w} places = ${number(factor * h * w)} numbers share one mean; ${number(means)} means in all`;
+  return `${words}${h} × ${w} places = ${number(sheets * h * w)} numbers share one mean; ${number((n * c) / sheets)} means in all`;
 }
 
 function render({ model, el }) {
@@ -37,52 +23,39 @@ function render({ model, el }) {
     model.set(name, value);
     model.save_changes();
   };
-  const cells = [];
-  const texts = [];
-  for (let n = 0; n < SHAPE[0]; n++) {
-    texts.push(`<text x="${LEFT + n * SHEET}" y="15">example ${n + 1}</text>`);
-    for (let c = 0; c < SHAPE[1]; c++) {
-      if (n === 0) texts.push(`<text x="0" y="${ABOVE + c * SHEET + 42}">channel ${c + 1}</text>`);
-      for (let i = 0; i < SHAPE[2] * SHAPE[3]; i++)
-        cells.push([n, c, Math.floor(i / SHAPE[3]), i % SHAPE[3]]);
-    }
-  }
-  const rects = cells.map(([n, c, h, w]) => {
-    const [x, y] = [LEFT + n * SHEET + w * CELL, ABOVE + c * SHEET + h * CELL];
-    return `<rect x="${x}" y="${y}" width="${CELL - 2}" height="${CELL - 2}" rx="2"/>`;
-  });
-  const group = `bn-kind-${Math.random().toString(36).slice(2)}`;
-  const radios = Object.entries(KINDS).map(
-    ([kind, name]) => `<label><input type="radio" name="${group}" value="${kind}">${name}</label>`,
+  const each = (list, f) => list.map(f).join("");
+  const cells = Array.from({ length: 192 }, (_, i) =>
+    [i / 64, (i / 16) % 4, (i / 4) % 4, i % 4].map(Math.floor),
   );
-  const input = (name, rest) => `<label>${name}<input min="1" step="1" ${rest}></label>`;
-  const places = ["example", "channel", "row", "column"].map((name, axis) =>
-    input(name, `type="range" max="${SHAPE[axis]}"`),
-  );
-  const sizes = ["examples", "channels", "height", "width"].map((name) =>
-    input(name, 'type="number" max="9999"'),
-  );
-  const [width, height] = [LEFT + SHAPE[0] * SHEET, ABOVE + SHAPE[1] * SHEET];
+  const rect = ([n, c, h, w]) =>
+    `<rect x="${84 + 86 * n + 18 * w}" y="${24 + 86 * c + 18 * h}" width="16" height="16" rx="2"/>`;
+  const radio = ([kind, name]) => `<label><input type="radio" name="kind" value="${kind}">${name}</label>`;
+  const slider = (name, axis) => `<label>${name}<input type="range" min="1" max="${SHAPE[axis]}"></label>`;
+  const field = (name) => `<label>${name}<input type="number" min="1" max="9999"></label>`;
 
   el.classList.add("bn-figure");
-  el.innerHTML = `<div class="bn-panels">
-      <svg class="bn-sheets" width="${width}" viewBox="0 0 ${width} ${height}" role="img"
-        aria-label="three examples with four channels of four by four numbers">${texts.join("")}${rects.join("")}</svg>
+  el.innerHTML = `<form method="dialog"><div class="bn-panels">
+      <svg class="bn-sheets" width="342" viewBox="0 0 342 368" role="img"
+        aria-label="three examples with four channels of four by four numbers">
+        ${each([1, 2, 3], (n) => `<text x="${86 * n - 2}" y="15">example ${n}</text>`)}
+        ${each([1, 2, 3, 4], (c) => `<text y="${86 * c - 20}">channel ${c}</text>`)}${each(cells, rect)}</svg>
       <div class="bn-side">
-        <fieldset class="bn-controls"><legend>Average over the crowd of</legend>${radios.join("")}</fieldset>
+        <fieldset class="bn-controls"><legend>Which numbers share a mean in</legend>
+          ${each(model.get("kinds"), radio)}</fieldset>
         <p class="bn-words" aria-live="polite"></p>
-        <div class="bn-controls">${places.join("")}</div>
+        <div class="bn-controls">${each(["example", "channel", "row", "column"], slider)}</div>
       </div>
     </div>
-    <div class="bn-controls">Your own sizes: ${sizes.join("")}</div>
-    <p class="bn-result" aria-live="polite"></p>`;
-  const all = (selector) => [...el.querySelectorAll(selector)];
+    <div class="bn-controls">Your own sizes: ${each(["examples", "channels", "height", "width"], field)}</div>
+    <p class="bn-result" aria-live="polite"></p></form>`;
+  const form = el.firstChild;
+  const all = (selector) => [...form.querySelectorAll(selector)];
+  const [svg] = all("svg");
   const nodes = all("rect");
-  nodes.forEach((node, i) => {
-    node.onpointerenter = () => change("cell", cells[i]);
-    node.onpointerdown = () => change("cell", cells[i]);
-  });
-  for (const radio of all("[type=radio]")) radio.onchange = () => change("kind", radio.value);
+  svg.onpointerover = svg.onpointerdown = ({ target }) => {
+    if (nodes.includes(target)) change("cell", cells[nodes.indexOf(target)]);
+  };
+  for (const input of form.kind) input.onchange = () => change("kind", input.value);
   // Four inputs for the four entries of a trait, which are shown plus `base`.
   const bind = (trait, base, inputs) => {
     inputs.forEach((input, axis) => {
@@ -93,25 +66,25 @@ function render({ model, el }) {
       };
     });
     return () => {
-      for (const [axis, input] of inputs.entries()) {
-        if (input.type === "range" || input !== document.activeElement)
-          input.value = model.get(trait)[axis] + base;
-      }
+      for (const [axis, input] of inputs.entries())
+        if (base || input !== document.activeElement) input.value = model.get(trait)[axis] + base;
     };
   };
   const shows = [bind("cell", 1, all("[type=range]")), bind("sizes", 0, all("[type=number]"))];
 
   function draw() {
     const [kind, cell] = [model.get("kind"), model.get("cell")];
-    for (const radio of all("[type=radio]")) radio.checked = radio.value === kind;
+    form.kind.value = kind;
+    const own = `${crowd(kind, cell)}`;
     cells.forEach((place, i) => {
-      const chosen = place.every((v, axis) => v === cell[axis]);
-      const lit = shared(kind, place, cell);
-      nodes[i].setAttribute("class", chosen ? "bn-chosen" : lit ? "bn-lit" : "bn-cell");
+      const group = crowd(kind, place);
+      const lit = `${group}` === own ? "lit" : "cell";
+      nodes[i].setAttribute("class", `bn-${`${place}` === `${cell}` ? "chosen" : lit}`);
+      nodes[i].dataset.odd = group.reduce((a, b) => a + b) % 2; // crowds side by side differ
     });
     for (const show of shows) show();
-    el.querySelector(".bn-words").textContent = count(kind, SHAPE);
-    el.querySelector(".bn-result").textContent = count(kind, model.get("sizes"));
+    form.querySelector(".bn-words").textContent = count(kind, SHAPE);
+    form.querySelector(".bn-result").textContent = count(kind, model.get("sizes"));
   }
   for (const name of ["kind", "cell", "sizes"]) model.on(`change:${name}`, draw);
   draw();

@@ -1,11 +1,9 @@
 // The steps of the computation: the graph of batch norm on four examples. Values go down in blue,
 // gradients of a loss L come up in purple, and beside the graph stand the formulas of the step.
 
-const START = { x: [1, 7, 9, 15], dy: [1, 0, 0, 0], gamma: 2, beta: -1, eps: 1e-5, step: 1 };
+const NAMES = ["x", "dy", "gamma", "beta", "eps", "step"];
 const TRAITS = { x: "x", "dL/dy": "dy", γ: "gamma", β: "beta" };
 const ROWS = { x: 4, μ: 1, c: 4, "σ²": 1, x̂: 4, "γ β": 2, y: 4 }; // how many nodes
-const PLACES = { 1: [1.5], 2: [0.5, 2.5], 4: [0, 1, 2, 3] };
-const EDGES = ["01", "02", "12", "23", "24", "34", "46", "56"];
 
 const sum = (values) => values.reduce((total, v) => total + v, 0);
 const product = (a, b) => a.map((v, i) => v * b[i]);
@@ -45,34 +43,22 @@ function fill(text, show, i) {
 }
 
 function render({ model, el }) {
-  const nodes = Object.values(ROWS).map((count) => PLACES[count]);
+  const symbols = []; // the symbol of each node, and which of its values is there
   const node = (name, i) => {
+    symbols.push([name, i]);
     const own = `aria-label="${name} ${i + 1}"`;
-    return name in TRAITS
-      ? `<input type="number" step="any" ${own}>`
-      : `<output aria-live="off" ${own}></output>`;
+    return name in TRAITS ? `<input inputmode="decimal" ${own}>` : `<output aria-live="off" ${own}></output>`;
   };
   const row = ([symbols, count]) => {
-    const pair = (_, k) => {
+    const pair = (k) => {
       const [symbol, i] = count === 2 ? [symbols.split(" ")[k], 0] : [symbols, k];
       return `<span>${node(symbol, i)}${node(`dL/d${symbol}`, i)}</span>`;
     };
-    return `<div data-nodes="${count}">${symbols}${PLACES[count].map(pair).join("")}</div>`;
+    return `<div data-nodes="${count}">${symbols}${[0, 1, 2, 3].slice(0, count).map(pair).join("")}</div>`;
   };
-  const edge = (name) => {
-    const [a, b] = [...name].map(Number);
-    const lines = nodes[a].flatMap((from) =>
-      nodes[b]
-        .filter((to) => from === to || nodes[a].length !== nodes[b].length)
-        .map((to) => {
-          const [x1, x2, y1, y2] = [74 + 76 * from, 74 + 76 * to, 64 * a + 38, 64 * b];
-          return `M${x1} ${y1}C${x1} ${y2} ${x2} ${y1} ${x2} ${y2}`;
-        }),
-    );
-    return `<path data-edge="${name}" d="${lines.join("")}"/>`;
-  };
+  const edge = ([name, d]) => `<path data-edge="${name}" d="${d}"/>`;
   el.classList.add("bn-figure", "bn-steps");
-  el.innerHTML = `<svg class="bn-edges" aria-hidden="true">${EDGES.map(edge).join("")}</svg>
+  el.innerHTML = `<svg class="bn-edges" aria-hidden="true">${Object.entries(model.get("edges")).map(edge).join("")}</svg>
     ${Object.entries(ROWS).map(row).join("")}
     <div class="bn-controls">
       <button type="button">← back</button><button type="button">next →</button><button type="button">reset</button>
@@ -82,27 +68,30 @@ function render({ model, el }) {
     for (const name in values) model.set(name, values[name]);
     model.save_changes();
   };
-  for (const field of el.querySelectorAll("[type=number]")) {
+  const fields = [...el.querySelectorAll("span > *")];
+  fields.forEach((field, k) => {
+    const [name, i] = symbols[k];
     field.onchange = () => {
-      const [name, i] = field.ariaLabel.split(" ");
       const old = model.get(TRAITS[name]);
-      const value = Math.min(999, Math.max(-999, Number(field.value)));
-      if (field.value) change({ [TRAITS[name]]: Array.isArray(old) ? old.with(i - 1, value) : value });
+      const number = parseFloat(field.value.replace("−", "-").replace(",", "."));
+      const value = Math.min(999, Math.max(-999, number));
+      if (!isNaN(value)) change({ [TRAITS[name]]: Array.isArray(old) ? old.with(i, value) : value });
       draw(); // so that what is no number gives way to the old value
     };
-  }
+  });
   const range = el.querySelector("[type=range]");
   range.oninput = () => change({ step: Number(range.value) });
   const [back, next, reset] = el.querySelectorAll("button");
   const move = (by) => change({ step: Math.min(12, Math.max(0, model.get("step") + by)) });
   back.onclick = () => move(-1);
   next.onclick = () => move(1);
-  reset.onclick = () => change(START);
+  const state = () => Object.fromEntries(NAMES.map((name) => [name, model.get(name)]));
+  const start = state();
+  reset.onclick = () => change(start);
 
   function draw() {
-    const state = Object.fromEntries(Object.keys(START).map((name) => [name, model.get(name)]));
-    const { step } = state;
-    const values = compute(state);
+    const step = model.get("step");
+    const values = compute(state());
     const show = (symbol, i) => {
       const v = values[symbol][i] ?? values[symbol][0];
       const digits = Math.abs(v) > 999 ? 0 : /[d①-⑤]/.test(symbol) ? 3 : 2;
@@ -119,10 +108,10 @@ function render({ model, el }) {
       const [a, b] = node.dataset.edge;
       mark(node, Math.min(5, b), 12 - a);
     }
-    for (const field of el.querySelectorAll("span > *")) {
-      const [name, i] = field.ariaLabel.split(" ");
-      field.value = name in TRAITS ? values[name][i - 1] : show(name, i - 1);
-    }
+    fields.forEach((field, k) => {
+      const [name, i] = symbols[k];
+      field.value = name in TRAITS ? `${values[name][i]}`.replace("-", "−") : show(name, i);
+    });
     range.value = step;
     const [words, ...formulas] = model.get("told")[step];
     const cells = (text) => `<p><b>${text.replaceAll(" ", "</b> <b>")}</b></p>`;
@@ -132,7 +121,7 @@ function render({ model, el }) {
     });
     el.querySelector("[aria-live=polite]").innerHTML = `<p>Step ${step} of 12. ${words}</p>${lines.join("")}`;
   }
-  for (const name in START) model.on(`change:${name}`, draw);
+  for (const name of NAMES) model.on(`change:${name}`, draw);
   draw();
 }
 

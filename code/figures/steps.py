@@ -62,6 +62,21 @@ TOLD = [
 ]
 
 
+def _at(place):
+    return round(74 + 76 * place)
+
+
+def _edge(start, end):
+    """The curves between two rows of nodes, in px."""
+    above, below = 64 * start + 38, 64 * end
+    return "".join(
+        f"M{_at(a)} {above}C{_at(a)} {below} {_at(b)} {above} {_at(b)} {below}"
+        for a in ROWS[start][1]
+        for b in ROWS[end][1]
+        if a == b or (a + b) % 1  # no edge from one example to another
+    )
+
+
 class Steps(Figure):
     """The graph of batch norm on four examples of one feature, step by step.
 
@@ -70,7 +85,7 @@ class Steps(Figure):
 
     Traits: `x`, the four examples; `dy`, the gradient of the loss with respect to y;
     `gamma`, `beta` and `eps`, as in `bn.batch_norm`; `step`; `told`, the words and
-    formulas of each step.
+    formulas of each step; `edges`, the curves of the graph.
 
     >>> Steps(step=3).step
     3
@@ -79,7 +94,7 @@ class Steps(Figure):
     name = "steps"
     caption = (
         "Four examples of one feature, from x to y. c is x minus the mean μ; γ and β "
-        "scale and shift. Numbers on a dotted line can be changed. Purple numbers are "
+        "scale and shift. Numbers on a grey ground can be changed. Purple numbers are "
         "gradients of a loss L."
     )
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 4, 4).tag(sync=True)
@@ -88,6 +103,9 @@ class Steps(Figure):
     beta = traitlets.Float(-1.0).tag(sync=True)
     eps = traitlets.Float(1e-5).tag(sync=True)
     step = traitlets.Int(1, min=0, max=12).tag(sync=True)
+    edges = traitlets.Dict(
+        default_value={f"{a}{b}": _edge(a, b) for a, b in EDGES}, read_only=True
+    ).tag(sync=True, data=True)
     told = traitlets.List(default_value=TOLD, read_only=True).tag(sync=True, data=True)
 
     def picture(self):
@@ -105,21 +123,12 @@ def _picture(x, gamma, beta, eps):
     parameters = torch.cat([scale, shift])
     rows = [column, mean, column - mean, var, x_hat, parameters, y]
 
-    def at(place):
-        return round(74 + 76 * place)
-
-    lines = ""
-    for start, end in EDGES:
-        above, below = 64 * start + 40, 64 * end + 2
-        for a in ROWS[start][1]:
-            for b in ROWS[end][1]:
-                if a == b or (a + b) % 1:  # no edge from one example to another
-                    curve = f"C{at(a)} {below} {at(b)} {above} {at(b)} {below}"
-                    lines += f"M{at(a)} {above}{curve}"
+    lines = "".join(_edge(*edge) for edge in EDGES)
     parts = [
         '<svg viewBox="0 0 340 426" style="max-width: 24rem" fill="currentColor" '
         'role="img" aria-label="From x to y in five steps">'
-        f'<path class="bn-line" stroke="#8a9099" fill="none" d="{lines}"/>'
+        '<path class="bn-line" stroke="#8a9099" fill="none" '
+        f'transform="translate(0 2)" d="{lines}"/>'
     ]
     for row, ((name, places), values) in enumerate(zip(ROWS, rows, strict=True)):
         top = 64 * row + 2
@@ -128,9 +137,9 @@ def _picture(x, gamma, beta, eps):
         fill = "#d9eaf4" if shared else "none"
         parts.append(f'<text class="bn-name" x="0" y="{top + 24}">{name}</text>')
         for place, value in zip(places, values.flatten().tolist(), strict=True):
-            box = f'x="{at(place) - 32}" y="{top}" width="64" height="38" rx="8"'
+            box = f'x="{_at(place) - 32}" y="{top}" width="64" height="38" rx="8"'
             text = f"{round(value, 2) + 0:.2f}".replace("-", "−")
             parts.append(f'<rect {look} stroke="#8a9099" fill="{fill}" {box}/>')
-            middle = f'text-anchor="middle" x="{at(place)}" y="{top + 24}"'
+            middle = f'text-anchor="middle" x="{_at(place)}" y="{top + 24}"'
             parts.append(f"<text {middle}>{text}</text>")
     return "".join([*parts, "</svg>"])
