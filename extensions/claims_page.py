@@ -44,7 +44,8 @@ def strip(values, measured):
         for start, end in out
     )
     return (
-        f'<svg viewBox="0 0 {WIDTH} 14" width="{WIDTH}" height="14" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 14" '
+        f'width="{WIDTH}" height="14" '
         f'aria-hidden="true">{rects}<path d="M0 7H{WIDTH}"/>{dots}</svg>'
     )
 
@@ -73,7 +74,9 @@ def line(claim, name, runs):
 
 def item(claim, address, runs):
     """A claim as an entry of a list: the sentence, and what has bounds."""
-    link = nodes.reference("", claim.sentence, refuri=f"{address}#{claim.anchor}")
+    link = nodes.reference(
+        "", claim.sentence, refuri=f"{address}#{claim.anchor}", internal=True
+    )
     bounded = [name for name, m in claim.measured.items() if m.bounded]
     lines = [line(claim, name, runs) for name in bounded]
     exact = nodes.paragraph("", "exact: true or false")
@@ -99,7 +102,7 @@ class BookClaims(Directive):
             claims += found
             title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
             section = nodes.section(ids=[f"claims-{path.stem}"])
-            link = nodes.reference("", title, refuri=address)
+            link = nodes.reference("", title, refuri=address, internal=True)
             section += nodes.title("", "", link)
             items = [item(claim, address, runs) for claim in found]
             section += nodes.bullet_list("", *items, classes=["claims"])

@@ -170,7 +170,7 @@ def test_the_picture_shows_the_record_and_its_growth(layers, layer, net):
     picture = Depth(depth=layers, layer=layer, net=net).picture()
     says(html.unescape(re.search('aria-label="(.*?)"', picture)[1]), layers, net)
     texts = [*map(html.unescape, re.findall("<text.*?>(.*?)</text>", picture))]
-    says(texts[1], layers, net)
+    says(" ".join(texts[1:3]), layers, net)  # on two lines
     shown = re.search(
         rf"(.*): at layer {layer} the variance is (.*), the gradient (.*)\.", texts[-1]
     )

@@ -139,7 +139,9 @@ def _picture(depth, layer, net, data, width=104, height=180):
         write(x, y, text, 14, anchor, 600)
 
     bold(8, 16, f"{depth} layers", "start")
-    write(100, 16, said, 14, "start")
+    upwards, downwards = said.rsplit(", ", 1)  # a line would be too long
+    write(100, 16, f"{upwards},", 13, "start")
+    write(100, 34, downwards, 13, "start")
     here = []
     for column, name in enumerate(nets):
         for y, line in zip((62, 46), reversed(name.split(" + ")), strict=False):
