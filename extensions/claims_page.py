@@ -79,7 +79,7 @@ def item(claim, address, runs):
     )
     bounded = [name for name, m in claim.measured.items() if m.bounded]
     lines = [line(claim, name, runs) for name in bounded]
-    exact = nodes.paragraph("", "exact: true or false")
+    exact = nodes.paragraph("", "true or false, without a bound")
     return nodes.list_item("", nodes.paragraph("", "", link), *(lines or [exact]))
 
 
@@ -100,7 +100,8 @@ class BookClaims(Directive):
             address = env.app.builder.get_relative_uri(env.docname, page)
             found = list(stored_claims(notebook))
             claims += found
-            title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+            question = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+            title = f"{int(path.stem[:2])}. {question}"
             section = nodes.section(ids=[f"claims-{path.stem}"])
             link = nodes.reference("", title, refuri=address, internal=True)
             section += nodes.title("", "", link)
@@ -109,8 +110,8 @@ class BookClaims(Directive):
             sections.append(section)
         bounded = sum(any(m.bounded for m in c.measured.values()) for c in claims)
         text = (
-            f"There are {len(claims)} claims: {bounded} about measured values, which "
-            f"have bounds, and {len(claims) - bounded} that are exact."
+            f"There are {len(claims)} claims: {bounded} about values that must keep "
+            f"a bound, and {len(claims) - bounded} that are true or false without one."
         )
         return [nodes.paragraph("", text), *sections]
 

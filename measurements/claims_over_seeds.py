@@ -57,7 +57,8 @@ def run(path, seed):
     errors = [o.evalue for o in outputs if o.output_type == "error"]
     for error in errors:
         tqdm.write(f"{path.stem}, seed {seed}: {error}")
-    return {"claims": bounded(notebook), "errors": errors, "measured": stamp("cpu")}
+    measured = {**stamp("cpu"), "threads": int(ENVIRONMENT["OMP_NUM_THREADS"])}
+    return {"claims": bounded(notebook), "errors": errors, "measured": measured}
 
 
 def main():

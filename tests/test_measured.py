@@ -91,7 +91,7 @@ def test_the_page_tells_values_bounds_margins_and_seeds(browser, server):
         assert sentence.replace("’", "'") == claim.sentence
         bounded = {n: m for n, m in claim.measured.items() if m.bounded}
         if not bounded:
-            assert lines == ["exact: true or false"]
+            assert lines == ["true or false, without a bound"]
         for (name, measured), line in zip(bounded.items(), lines, strict=False):
             assert line.startswith(f"{name} {measured}, margin {measured.margin:.3g}")
             assert not seeds or f"; {seeds} seeds: " in line
