@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ FOLDERS = "code", "extensions", "measurements", "tools"
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
 from install_browser import FLAGS, find_chromium
+from serve import in_background
 from test_book import read, toc_files
 
 SITE = ROOT / "_build" / "html"
@@ -97,12 +97,8 @@ def server(site):
             pass
 
     handler = functools.partial(Quiet, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with in_background(handler) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import functools
 import gzip
-import http.server
-import threading
 import urllib.error
 import urllib.request
 
@@ -11,6 +9,7 @@ import pytest
 
 import lighthouse
 from lighthouse import GOALS, TRIES
+from serve import in_background
 
 
 @pytest.mark.parametrize("name", [None, *GOALS])
@@ -41,16 +40,13 @@ def test_one_good_try_is_enough(monkeypatch):
 def test_pages_are_served_compressed(tmp_path):
     (tmp_path / "page.html").write_bytes(b"a page " * 99)
     handler = functools.partial(lighthouse.Compressed, directory=tmp_path)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+    with in_background(handler) as address:
         with urllib.request.urlopen(f"{address}/page.html") as answer:
             assert answer.headers["Content-Type"] == "text/html"
             assert answer.headers["Content-Encoding"] == "gzip"
             assert gzip.decompress(answer.read()) == b"a page " * 99
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(f"{address}/missing.html")
-        server.shutdown()
 
 
 def test_without_pages_it_says_how_to_build_them(tmp_path, monkeypatch):

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 from importlib.metadata import files
 from urllib.parse import urljoin, urlsplit
 
@@ -15,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from conftest import PAGES, ROOT
+from serve import in_background
 from test_book import NAME, OWNER, URL
 
 ADDRESS = f"https://{OWNER}.github.io/{NAME}/"
@@ -54,12 +54,8 @@ def strict(site):
             self.wfile.write((site / "404.html").read_bytes())
 
     handler = functools.partial(Handler, directory=site)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/{NAME}/"
-        server.shutdown()
-        thread.join()
+    with in_background(handler) as address:
+        yield f"{address}/{NAME}/"
 
 
 @pytest.fixture

@@ -16,12 +16,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 from install_browser import FLAGS, find_chromium
+from serve import SITE, in_background
 
-SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 GOALS = {"accessibility": 100, "best-practices": 96, "seo": 100, "performance": 90}
 LIGHTHOUSE = "lighthouse@12.8.2"
 # What else runs on the machine can lower the score of speed, and nothing raises it.
@@ -82,14 +81,12 @@ def main(pages):
     if not shutil.which("npx"):
         sys.exit("Lighthouse needs Node.js, which has npx; there is none")
     handler = functools.partial(Compressed, directory=SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        folder = f"http://127.0.0.1:{server.server_port}/chapters"
+    with in_background(handler) as address:
         browser = find_chromium()
         good = [
-            reaches_goals(f"{folder}/{page}.html", browser) for page in pages or there
+            reaches_goals(f"{address}/chapters/{page}.html", browser)
+            for page in pages or there
         ]
-        server.shutdown()
     if not all(good):
         sys.exit(f"Lighthouse asks for more: {GOALS}")
 

@@ -5,9 +5,11 @@
 The pages also open without a server, as files. Only this machine can reach the server.
 """
 
+import contextlib
 import functools
 import os
 import sys
+import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,6 +20,19 @@ PORT = 8000
 class Server(ThreadingHTTPServer):
     # On Windows, two servers could else share a port without notice.
     allow_reuse_address = os.name != "nt"
+
+
+@contextlib.contextmanager
+def in_background(handler):
+    """Serve with a handler at a free port, and yield the address, without a slash."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def serve(site=SITE, port=PORT):
