@@ -4,7 +4,7 @@ import re
 
 from test_notebooks import load
 
-NOTEBOOK = "09-debate"
+NOTEBOOK = "11-debate"
 VERDICTS = {"supported", "contradicted", "depends", "undecided"}
 
 
