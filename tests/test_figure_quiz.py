@@ -555,6 +555,46 @@ def _():
     return f"About {power}", {power, str(total)}
 
 
+@computes("extras.scaled")
+def _():
+    def run(scale):
+        """What the layer puts out, and the gradient of its weights."""
+        torch.manual_seed(0)
+        linear = nn.Linear(6, 4, bias=False).double()
+        linear.weight.data *= scale
+        scores = batch_norm(linear(noise(30, 6)), eps=0)
+        loss = cross_entropy(scores, torch.arange(30) % 4)
+        return scores, *torch.autograd.grad(loss, linear.weight)
+
+    (scores, gradient), (scaled, small) = run(1), run(10)
+    factor = (small / gradient).mean().item()
+    if same(scores, scaled) and factor == approx(0.1):
+        right = (
+            "Nothing in what the net puts out, but the gradient of these weights "
+            "becomes a tenth"
+        )
+    return right, {"10"}
+
+
+@computes("extras.fewest")
+def _():
+    net = mlp(5, 256, BatchNorm)
+    norms = parameters(*(layer for layer in net if isinstance(layer, BatchNorm)))
+    last = parameters(net[-1])
+    assert last - norms == 10
+    level = abs(last / norms - 1) < 0.01
+    right = "They are about level" if level else "The last layer, by far"
+    return right, {str(norms), str(last), "10"}
+
+
+@computes("extras.coin")
+def _():
+    random, mistakes = noise(2000), noise(2, 2000)[1] > 0
+    higher = random[mistakes][:, None] > random[~mistakes]
+    assert higher.double().mean().item() == approx(0.5, abs=0.02)
+    return "Nothing: a random number does as well", set()
+
+
 def numbers(text):
     """The numbers in a text, as they are written there."""
     return set(re.findall(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?", text))
