@@ -68,16 +68,18 @@ def batch_norm(
     """
     z = x.to(torch.promote_types(x.dtype, torch.float32))
     if training or running_mean is None:
-        axes = [axis for axis in range(z.dim()) if axis != 1]
-        var, mean = torch.var_mean(z, axes, correction=0, keepdim=True)
+        axes = _all_but_channels(z)
+        mean = z.mean(axes, keepdim=True)
+        z = z - mean
+        var = z.square().mean(axes, keepdim=True)
         if running_mean is not None:
-            n = z.numel() // z.shape[1]  # values per channel
+            n = x.numel() // x.shape[1]  # values per channel
             with torch.no_grad():
                 running_mean += momentum * (mean - running_mean)
                 running_var += momentum * (var * n / (n - 1) - running_var)
     else:
-        mean, var = running_mean, running_var
-    z = (z - mean) / torch.sqrt(var + eps)
+        z, var = z - running_mean, running_var
+    z = z / torch.sqrt(var + eps)
     if gamma is not None:
         z = gamma * z
     if beta is not None:

@@ -112,7 +112,7 @@ def replaced(old, new):
     """`batch_norm` with one piece of its source replaced."""
     source = inspect.getsource(batch_norm)
     assert source.count(old) == 1, f"{old!r} is not in batch_norm once"
-    namespace = {"torch": torch}
+    namespace = {"torch": torch, "_all_but_channels": bn._all_but_channels}
     exec(source.replace(old, new), namespace)
     return namespace["batch_norm"]
 
@@ -121,12 +121,14 @@ def replaced(old, new):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("correction=0", "correction=1"),  # normalize by the unbiased variance
+        # normalize by the unbiased variance
+        ("z.square().mean(axes, keepdim=True)", "z.var(axes, keepdim=True)"),
         ("var * n / (n - 1)", "var"),  # accumulate the biased one
-        ("if axis != 1", "if axis != 0"),  # the wrong axes
+        ("_all_but_channels(z)", "_all_but_channels(z)[1:]"),  # the wrong axes
         ("momentum * (mean - running_mean)", "(1 - momentum) * (mean - running_mean)"),
         ("torch.sqrt(var + eps)", "(torch.sqrt(var) + eps)"),
-        ("(z - mean) /", "z /"),
+        ("z = z - mean", "z = z + mean"),
+        ("z - running_mean", "z + running_mean"),
         ("z = z + beta", "z = z - beta"),
     ],
 )
