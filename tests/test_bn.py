@@ -353,7 +353,7 @@ def test_only_the_input_and_a_few_numbers_are_kept():
     size = x.untyped_storage().nbytes()
     kept = {kind: bytes_saved(kind(3, num_dims=4), x) for kind in KINDS}
     assert kept[ClosedFormBatchNorm] == size + 3 * 3 * 4  # gamma, mean, 1 / std
-    assert kept[BatchNorm] >= 3 * size
+    assert kept[BatchNorm] >= 2 * size
 
 
 def test_nothing_large_is_kept_where_constants_are_enough():

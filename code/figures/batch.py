@@ -20,7 +20,7 @@ class Batch(Figure):
     name = "batch"
     caption = (
         "A batch x, the normalized batch x̂, and y: a thread follows each example. The "
-        "spread is the standard deviation."
+        "spread σ is the standard deviation; ε is a small number added to σ²."
     )
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 1, 8).tag(sync=True)
     gamma = traitlets.Float(1.0).tag(sync=True)
