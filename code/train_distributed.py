@@ -3,10 +3,10 @@
     torchrun --standalone --nproc-per-node 2 code/train_distributed.py --batch 2
 
 For each way to take statistics and for each seed, every worker prints a line of JSON:
-the loss of its own pieces, averaged over the last 100 steps, the accuracy of its copy of
-the net on test images, the first layer's running mean, averaged over features, the norm
-of its weights, and how many messages and floats it sent for statistics. With GPUs
-enough, each worker takes one.
+the loss of its own pieces, at the first three steps and averaged over the last hundred;
+the accuracy of its copy of the net on test images; the first layer's running mean,
+averaged over features, and the norm of its weights; how many messages and floats it
+sent for statistics. With GPUs enough, each worker takes one.
 """
 
 import argparse
@@ -83,6 +83,7 @@ def main():
                     statistics=statistics,
                     seed=seed,
                     loss=losses[-100:].mean(),
+                    first_losses=losses[:3],
                     accuracy=evaluate(net, [(X_test, y_test)]),
                     running_mean=net[2].running_mean.mean(),
                     weights=net[1].weight.norm(),

@@ -22,7 +22,7 @@ from bn import BatchNorm
 from nets import mlp
 from sync import SyncBatchNorm, convert, sent, workers
 
-TIMEOUT = 3  # seconds, where a worker dies; elsewhere it is longer
+TIMEOUT = 2  # seconds, where a worker dies; elsewhere it is longer
 DDP_SIZES = {"equal": (4, 4, 4), "unequal": (1, 5, 3)}
 # By name: the examples of each worker, the shape of an example, the layer's arguments.
 CASES = {
@@ -212,7 +212,7 @@ def die(rank, size, folder):
     """Worker 1 is lost on several occasions; worker 0 notes what it is told, when."""
 
     def silent(layer):
-        time.sleep(TIMEOUT + 2)
+        time.sleep(TIMEOUT + 1)
 
     def gone(layer):
         pass  # leaves the group
