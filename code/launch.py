@@ -66,18 +66,22 @@ def torchrun(program, workers=2, timeout=120, **options):
     return sorted(lines, key=lambda line: line["rank"])
 
 
+def environment():
+    """The environment of a worker: it has one thread and finds the book's code."""
+    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    if sys.platform == "win32":
+        own["USE_LIBUV"] = "0"  # torch for Windows is built without it
+    if sys.platform == "darwin":
+        own["GLOO_SOCKET_IFNAME"] = "lo0"  # a Mac's own name may have no address
+    return {**os.environ, **own}
+
+
 def _run(command, timeout):
     """Run a command; whatever happens, nothing that it started is left."""
-    paths = [str(CODE), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join(paths),
-        "USE_LIBUV": "0" if os.name == "nt" else "1",  # torch for Windows lacks it
-    }
     with subprocess.Popen(
         command,
-        env=environment,
+        env=environment(),
         text=True,
         errors="replace",
         stdout=subprocess.PIPE,

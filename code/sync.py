@@ -15,7 +15,6 @@ from collections import Counter
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from bn import TORCH_LAYERS, BatchNorm, batch_norm
 
@@ -209,7 +208,7 @@ def convert(net, process_group=None):
         TypeError: `net` contains a batch normalization of torch, which would go on
             without the other workers. `bn.from_torch` copies it into a `BatchNorm`.
 
-    >>> convert(nn.Sequential(nn.Linear(2, 3), BatchNorm(3, num_dims=2)))[1]
+    >>> convert(torch.nn.Sequential(BatchNorm(3, num_dims=2)))[0]
     SyncBatchNorm(3, num_dims=2, eps=1e-05, momentum=0.1, ...)
     """
     theirs = tuple(TORCH_LAYERS.values())

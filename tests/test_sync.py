@@ -28,10 +28,11 @@ EVERY_CASE = pytest.mark.parametrize("name", CASES)
 
 def spawn(part, size, folder):
     """Run the workers to their end, and return what each of them computed."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(WORKER), part]
     processes = [
-        subprocess.Popen([*command, str(rank), str(size), str(folder)], env=environment)
+        subprocess.Popen(
+            [*command, str(rank), str(size), str(folder)], env=launch.environment()
+        )
         for rank in range(size)
     ]
     try:
@@ -72,7 +73,9 @@ def test_outputs_and_gradients_are_those_of_the_joined_batch(
     results, joined, name, what
 ):
     tolerance = {"rtol": 1e-7, "atol": 1e-7} if name == "far from 0" else EXACT
-    assert_close(torch.cat(of_all(results, name, what)), joined[name][what], **tolerance)
+    assert_close(
+        torch.cat(of_all(results, name, what)), joined[name][what], **tolerance
+    )
 
 
 @EVERY_CASE
