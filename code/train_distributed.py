@@ -64,8 +64,10 @@ def main():
     parser.add_argument("--images", type=int, default=5000)
     options = parser.parse_args()
     local, locals_ = (int(os.environ[f"LOCAL_{n}"]) for n in ("RANK", "WORLD_SIZE"))
-    gpus = torch.cuda.device_count() >= locals_
+    gpus = os.environ.get("TRY_GPU") != "0" and torch.cuda.device_count() >= locals_
     device = torch.device("cuda", local) if gpus else torch.device("cpu")
+    if gpus:
+        torch.cuda.set_device(device)
     X, y, X_test, y_test = images(options.images, device)
     with workers("nccl" if gpus else "gloo") as (rank, size):
         for statistics in options.statistics:
