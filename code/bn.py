@@ -216,12 +216,16 @@ class BatchNorm(nn.Module):
         if not x.is_floating_point():
             raise TypeError(f"BatchNorm expects floating-point values, got {x.dtype}")
         if self.training or self.running_mean is None:
-            n = x.numel() // self.num_features
-            if n < 2:
-                raise ValueError(
-                    "BatchNorm expects at least 2 values per channel to compute "
-                    f"batch statistics, but shape {tuple(x.shape)} has {n}"
-                )
+            self._check_size(x)
+
+    def _check_size(self, x):
+        """Refuse a batch that has no statistics, or useless ones."""
+        n = x.numel() // self.num_features
+        if n < 2:
+            raise ValueError(
+                "BatchNorm expects at least 2 values per channel to compute "
+                f"batch statistics, but shape {tuple(x.shape)} has {n}"
+            )
 
 
 class Normalize(torch.autograd.Function):

@@ -661,6 +661,54 @@ def _():
     return "Nothing: a random number does as well", set()
 
 
+@computes("processes.variance")
+def _():
+    first, second = column(1, 7, 9, 15), column(25, 31, 33, 39)
+    pieces = torch.stack([first, second])
+    assert pieces.mean(1).flatten().tolist() == [8, 32]
+    variances = pieces.var(1, correction=0).flatten()
+    assert variances.tolist() == approx([25, 25])
+    whole = torch.cat([first, second]).var(correction=0).item()
+    of_means = pieces.mean(1).var(correction=0).item()
+    assert whole == approx(variances.mean().item() + of_means)
+    said = whole, of_means, variances.mean().item(), variances.sum().item()
+    return f"{whole:g}", {f"{number:g}" for number in said}
+
+
+@computes("processes.pairs")
+def _():
+    pairs = noise(8, 2, 1)
+    pairs[0] += 1000
+    normalized = torch.stack([batch_norm(pair, eps=0) for pair in pairs])
+    assert same(normalized, (pairs - pairs.mean(1, keepdim=True)).sign())
+    one = batch_norm(pairs[:1, 0])
+    assert one.item() == 0
+    values = {minus(value) for value in normalized.round().flatten().tolist()}
+    assert values == {"1", "−1"}
+    return "Which example of each pair is the larger", {"1", str(pairs[..., 0].numel())}
+
+
+@computes("processes.back")
+def _():
+    first, second = noise(2, 4, 1).requires_grad_()
+    loss = batch_norm(torch.cat([first, second]))[0].sum()
+    _, there = torch.autograd.grad(loss, [first, second])
+    assert (there.abs() > 1e-3).all()
+    mean, var = second.detach().mean(), second.detach().var()
+    fixed = batch_norm(first, mean, var)[0].sum()  # statistics that do not move
+    assert torch.autograd.grad(fixed, second, allow_unused=True) == (None,)
+    return "Yes, through the mean and the variance", {"0", "1"}
+
+
+@computes("processes.cost")
+def _():
+    channels, examples = 100, 32
+    forward, backward = 2 * channels + 1, 2 * channels  # as test_sync.py counts
+    values = channels * examples
+    said = {channels, backward, forward, values, 2 * values}
+    return str(forward + backward), {str(n) for n in (forward + backward, *said)}
+
+
 def numbers(text):
     """The numbers in a text, as they are written there."""
     return set(re.findall(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?", text))
