@@ -13,7 +13,7 @@ def test_the_example_of_a_claim_is_one_that_a_chapter_stored():
     (example,) = re.findall(r"^```text\n(✓ .*?)\n```", read(INDEX), re.DOTALL | re.M)
     sentence, *rest = example.splitlines()
     values = re.split(r"\s{2,}|\n", "\n".join(rest).strip())
-    assert len(values) == 4
+    assert len(values) == 3
     book = nbformat.read(ROOT / "chapters" / "02-transform.ipynb", nbformat.NO_CONVERT)
     claims = [
         output.data["text/plain"]
