@@ -245,6 +245,35 @@ def test_training_runs_in_training_mode_and_evaluation_does_not():
     assert net[1].num_batches_tracked.item() == 4
 
 
+@pytest.mark.parametrize(("device", "mode"), [("cpu", None), ("cuda", 0)])
+def test_compiling_is_asked_for_the_training_net_alone(device, mode, monkeypatch):
+    made, called = [], []
+
+    class Fake:
+        def __init__(self, module, mode):
+            made.append((module, mode))
+
+        def __call__(self, X):
+            called.append(torch.is_grad_enabled())
+            return made[0][0](X)
+
+    monkeypatch.setattr("training.Compiled", Fake)
+    net = make_net()
+    if device == "cuda":
+        mode = "reduce-overhead"
+        monkeypatch.setattr(torch, "device", lambda *names: Device)
+        monkeypatch.setattr(nn.Module, "to", lambda self, device: self)
+        monkeypatch.setattr(torch.Tensor, "to", lambda self, device: self)
+        monkeypatch.setattr(torch, "zeros", lambda n, device: torch.tensor([0.0] * n))
+    train(net, batches(), batches(), 2, 0.1, device, compile=True)
+    assert made == [(net, mode)]
+    assert called == 8 * [True]  # not in the evaluation
+
+
+class Device:
+    type = "cuda"
+
+
 # --- evaluate --------------------------------------------------------------------
 
 
