@@ -1,7 +1,7 @@
 """Compiling: what `torch.compile` makes of a net, where it can be had.
 
-It writes C++ for a processor and Triton for a GPU. The first needs a C++ compiler, which
-not every machine has; where there is none, everything here runs on without it.
+It writes C++ for a processor and Triton for a GPU. For the first it needs a compiler,
+which not every machine has; where there is none, everything here runs on without it.
 """
 
 import re

@@ -1,8 +1,9 @@
 """What holds `BatchNorm` to `torch.nn.BatchNorm1d`, `2d` and `3d`.
 
 A check is a few lines that use a layer on a batch and return what is to be compared:
-outputs, gradients, parameters, statistics. They run twice, with our layer and with
-torch's, both of which start from the same parameters and statistics.
+outputs, gradients, parameters, statistics. They run twice, with our layer, `BatchNorm`
+or a subclass, and with torch's, both of which start from the same parameters and
+statistics.
 
 The deviation of two tensors is their largest absolute difference, relative to the
 larger of 1 and the largest magnitude in torch's. Whatever can only be equal or not, as
@@ -34,17 +35,17 @@ FAR = 1e-3
 SHAPES = {2: (16, 3), 3: (8, 3, 5), 4: (4, 3, 5, 6), 5: (4, 3, 2, 3, 4)}
 
 
-def run(num_dims, checks=CHECKS):
+def run(num_dims, checks=CHECKS, kind=BatchNorm):
     """The deviation in each of the checks, for inputs with `num_dims` axes (2 to 5)."""
-    return {name: function(num_dims) for name, function in checks.items()}
+    return {name: function(num_dims, kind) for name, function in checks.items()}
 
 
 def check(name, tolerance=FLOAT32, checks=CHECKS, **arguments):
     """Make a check of a function of a layer, constructed with `arguments`, and x."""
 
     def register(function):
-        def largest_deviation(num_dims):
-            ours, theirs = layers(num_dims, **arguments)
+        def largest_deviation(num_dims, kind=BatchNorm):
+            ours, theirs = layers(num_dims, kind, **arguments)
             x = batch(num_dims)
             return deviation(function(ours, x), function(theirs, x))
 
@@ -67,14 +68,14 @@ def deviation(ours, theirs):
     return difference.nan_to_num(nan=math.inf).item()
 
 
-def layers(num_dims, **arguments):
+def layers(num_dims, kind=BatchNorm, **arguments):
     """Our layer and torch's, with the same random parameters and statistics."""
     theirs = TORCH_LAYERS[num_dims](SHAPES[num_dims][1], **arguments)
     generator = torch.Generator().manual_seed(0)
     for tensor in theirs.state_dict().values():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 2, generator=generator)
-    return from_torch(theirs, num_dims), theirs
+    return from_torch(theirs, num_dims, kind), theirs
 
 
 def batch(num_dims):
@@ -162,7 +163,7 @@ def tracking_switched_off(layer, x):
 @check("state_dict from torch to ours and back", 0)
 def state_dict_round_trip(layer, x):
     if isinstance(layer, BatchNorm):  # filled from torch's layer
-        saved, layer = layer.state_dict(), BatchNorm(layer.num_features, x.dim())
+        saved, layer = layer.state_dict(), type(layer)(layer.num_features, x.dim())
         layer.load_state_dict(saved)
     return state(layer)
 

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import itertools
 import math
 
 import pytest
@@ -11,7 +12,16 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 import bn
-from bn import BatchNorm, batch_norm, from_torch, recalibrate, to_torch
+from bn import (
+    BatchNorm,
+    ClosedFormBatchNorm,
+    Normalize,
+    batch_norm,
+    closed_form_batch_norm,
+    from_torch,
+    recalibrate,
+    to_torch,
+)
 from conformance import (
     BFLOAT16,
     CHECKS,
@@ -22,16 +32,24 @@ from conformance import (
     deviation,
     run,
 )
+from memory import bytes_saved
 from nets import lenet
 
 ALL_DIMS = (2, 3, 4, 5)
 EVERY_DIM = pytest.mark.parametrize("num_dims", ALL_DIMS)
+KINDS = BatchNorm, ClosedFormBatchNorm
 FOUR = torch.tensor([[1.0], [7.0], [9.0], [15.0]])  # mean 8, variance 25
 
 
 def random(*shape, seed=0, dtype=torch.float64):
     """Normally distributed values, the same on every call."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+@pytest.fixture(params=KINDS, ids=["autograd", "closed-form"])
+def kind(request):
+    """The class of the layer; `kind.normalize` is its function."""
+    return request.param
 
 
 def statistics(layer):
@@ -50,9 +68,9 @@ def assert_same_statistics(layer, before):
 
 @EVERY_DIM
 @pytest.mark.parametrize("name", [*CHECKS, *TRACING])
-def test_the_layer_agrees_with_torch(name, num_dims):
+def test_the_layer_agrees_with_torch(kind, name, num_dims):
     check = {**CHECKS, **TRACING}[name]
-    assert check(num_dims) <= TOLERANCES[name]
+    assert check(num_dims, kind) <= TOLERANCES[name]
 
 
 def test_run_returns_every_deviation_by_name():
@@ -128,7 +146,7 @@ def test_the_checks_notice_a_wrong_formula(old, new, num_dims, monkeypatch):
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("tracked", [True, False])
-def test_the_function_agrees_with_torchs(num_dims, training, affine, tracked):
+def test_the_function_agrees_with_torchs(kind, num_dims, training, affine, tracked):
     x = 2 + 3 * random(*SHAPES[num_dims])
     shape = (1, 3) + (1,) * (num_dims - 2)
     vectors = [random(3, seed=seed).abs() + 0.5 for seed in range(4)]
@@ -142,7 +160,7 @@ def test_the_function_agrees_with_torchs(num_dims, training, affine, tracked):
         None if v is None else v.clone().reshape(shape)
         for v in (mean, var, gamma, beta)
     ]
-    y = batch_norm(x, *ours, training=training, momentum=0.3, eps=0.01)
+    y = kind.normalize(x, *ours, training=training, momentum=0.3, eps=0.01)
     expected = F.batch_norm(
         x, *copies, gamma, beta, training or not tracked, momentum=0.3, eps=0.01
     )
@@ -163,55 +181,58 @@ def test_the_defaults_are_torchs():
 # --- Worked by hand --------------------------------------------------------------
 
 
-def test_a_batch_of_four_is_normalized_as_by_hand():
-    y = batch_norm(FOUR, eps=0)
+def test_a_batch_of_four_is_normalized_as_by_hand(kind):
+    y = kind.normalize(FOUR, eps=0)
     assert_close(y.flatten(), torch.tensor([-1.4, -0.2, 0.2, 1.4]))
 
 
-def test_gamma_and_beta_scale_and_shift_the_batch_of_four():
-    y = batch_norm(FOUR, gamma=torch.tensor([[10.0]]), beta=torch.tensor([[3.0]]))
+def test_gamma_and_beta_scale_and_shift_the_batch_of_four(kind):
+    y = kind.normalize(FOUR, gamma=torch.tensor([[10.0]]), beta=torch.tensor([[3.0]]))
     assert_close(y.flatten(), torch.tensor([-11.0, 1.0, 5.0, 17.0]), rtol=0, atol=1e-4)
 
 
-def test_the_first_batch_moves_the_statistics_by_a_tenth():
-    layer = BatchNorm(1, num_dims=2)
+def test_the_first_batch_moves_the_statistics_by_a_tenth(kind):
+    layer = kind(1, num_dims=2)
     layer(FOUR)
     assert layer.running_mean.item() == pytest.approx(0.8)  # 0.9 * 0 + 0.1 * 8
     assert layer.running_var.item() == pytest.approx(0.9 + 0.1 * 100 / 3)  # 4.2333
     assert layer.num_batches_tracked.item() == 1
 
 
-def test_momentum_is_the_weight_of_the_newest_batch():
+def test_momentum_is_the_weight_of_the_newest_batch(kind):
     for momentum, mean in ((0, 0.0), (0.25, 2.0), (1, 8.0)):
-        layer = BatchNorm(1, num_dims=2, momentum=momentum)
+        layer = kind(1, num_dims=2, momentum=momentum)
         layer(FOUR)
         assert layer.running_mean.item() == mean
 
 
-def test_without_momentum_every_batch_has_the_same_weight():
-    layer = BatchNorm(1, num_dims=2, momentum=None)
+def test_without_momentum_every_batch_has_the_same_weight(kind):
+    layer = kind(1, num_dims=2, momentum=None)
     for shift in (0, 1, 5):
         layer(FOUR + shift)
     assert layer.running_mean.item() == pytest.approx(8 + 2)
     assert layer.running_var.item() == pytest.approx(100 / 3)
 
 
-def test_evaluation_uses_the_running_statistics_for_one_example():
-    layer = BatchNorm(1, num_dims=2, eps=0)
+def test_evaluation_uses_the_running_statistics_for_one_example(kind):
+    layer = kind(1, num_dims=2, eps=0)
     layer.running_mean.fill_(8)
     layer.running_var.fill_(25)
     assert_close(layer.eval()(torch.tensor([[18.0]])), torch.tensor([[2.0]]))
 
 
-def test_eps_is_added_to_the_variance_inside_the_root():
-    y = batch_norm(FOUR, eps=11.0)  # sqrt(25 + 11) = 6
+def test_eps_is_added_to_the_variance_inside_the_root(kind):
+    y = kind.normalize(FOUR, eps=11.0)  # sqrt(25 + 11) = 6
     assert_close(y.flatten(), torch.tensor([-7.0, -1.0, 1.0, 7.0]) / 6)
 
 
 def test_a_constant_channel_gives_beta():
-    layer = BatchNorm(2, num_dims=2)
-    nn.init.constant_(layer.beta, 3)
-    assert torch.equal(layer(torch.full((4, 2), 7.0)), torch.full((4, 2), 3.0))
+    x = torch.full((4, 2), 7.0)
+    for kind, limit in ((BatchNorm, 0), (ClosedFormBatchNorm, 1e-3)):
+        layer = kind(2, num_dims=2)
+        nn.init.constant_(layer.beta, 3)
+        # The closed form adds 7 / sqrt(eps), 2214, and takes it away again.
+        assert_close(layer(x), torch.full((4, 2), 3.0), rtol=0, atol=limit)
 
 
 @EVERY_DIM
@@ -235,9 +256,11 @@ def test_the_layer_says_how_it_was_made():
 
 @EVERY_DIM
 @pytest.mark.parametrize("training", [True, False])
-def test_first_and_second_derivatives_agree_with_finite_differences(num_dims, training):
+def test_first_and_second_derivatives_agree_with_finite_differences(
+    kind, num_dims, training
+):
     shape = {2: (4, 2), 3: (3, 2, 2), 4: (2, 2, 2, 2), 5: (2, 2, 1, 2, 2)}[num_dims]
-    layer = BatchNorm(2, num_dims).double().train(training)
+    layer = kind(2, num_dims).double().train(training)
     parameters = dict(layer.named_parameters())
 
     def function(x, gamma, beta):
@@ -254,8 +277,8 @@ def test_first_and_second_derivatives_agree_with_finite_differences(num_dims, tr
     assert torch.autograd.gradgradcheck(function, inputs)
 
 
-def test_gradients_through_evaluation_survive_a_later_training_step():
-    layer = BatchNorm(1, num_dims=2, eps=0)
+def test_gradients_through_evaluation_survive_a_later_training_step(kind):
+    layer = kind(1, num_dims=2, eps=0)
     layer.running_var.fill_(4)
     x = FOUR.clone().requires_grad_()
     y = layer.eval()(x)
@@ -264,11 +287,127 @@ def test_gradients_through_evaluation_survive_a_later_training_step():
     assert_close(x.grad, torch.full((4, 1), 0.5))
 
 
+# --- The closed form of the gradient ----------------------------------------------
+
+
+def replaced_class(old, new):
+    """`Normalize` with one piece of its source replaced."""
+    source = inspect.getsource(Normalize)
+    assert source.count(old) == 1, f"{old!r} is not in Normalize once"
+    namespace = dict(vars(bn))
+    exec(source.replace(old, new), namespace)
+    return namespace["Normalize"]
+
+
+@EVERY_DIM
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("-scale * dbeta / m", "0 * dbeta"),  # nothing through the mean
+        ("-scale * inv_std * dgamma / m", "0 * dgamma"),  # nothing through the variance
+        ("-scale * inv_std * dgamma / m", "-scale * inv_std * dgamma / (m - 1)"),
+        ("- mean * dbeta", ""),  # x in place of x - mean
+        ("dx = scale * g", "dx = g"),
+        ("if ctx.of_batch:", "if True:"),  # evaluation as training
+        ("and torch.is_grad_enabled()", "and False"),  # no second derivatives
+    ],
+)
+def test_the_checks_notice_a_wrong_gradient(old, new, num_dims, monkeypatch):
+    monkeypatch.setattr(bn, "Normalize", replaced_class(old, new))
+    names = [name for name in CHECKS if "gradient" in name or "derivative" in name]
+    checks = {name: CHECKS[name] for name in names}
+    deviations = run(num_dims, checks, ClosedFormBatchNorm)
+    assert any(value > TOLERANCES[name] for name, value in deviations.items())
+
+
+@EVERY_DIM
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("affine", [True, False])
+def test_gradients_go_where_they_are_needed(num_dims, training, affine):
+    shape = (1, 3) + (1,) * (num_dims - 2)
+    x, dy = 2 + 3 * random(*SHAPES[num_dims]), random(*SHAPES[num_dims], seed=1)
+    running = [random(*shape, seed=seed).abs() + 0.5 for seed in (2, 3)]
+    gamma, beta = (random(*shape, seed=seed) for seed in (4, 5))
+    inputs = (x, gamma, beta) if affine else (x, None, None)
+    for needed in itertools.product([True, False], repeat=3 if affine else 1):
+        gradients = []
+        for function in (batch_norm, closed_form_batch_norm):
+            leaves = [None if v is None else v.clone() for v in inputs]
+            for leaf, need in zip(leaves, needed, strict=False):
+                leaf.requires_grad_(need)
+            y = function(leaves[0], *map(torch.clone, running), *leaves[1:], training)
+            assert y.requires_grad == any(needed)
+            if any(needed):
+                y.backward(dy)
+            gradients.append([None if v is None else v.grad for v in leaves])
+        for ours, theirs, need in zip(*gradients, needed, strict=False):
+            assert (ours is not None) == (theirs is not None) == need
+            if need:
+                assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_only_the_input_and_a_few_numbers_are_kept():
+    x = random(16, 3, 8, 8).float().requires_grad_()
+    size = x.untyped_storage().nbytes()
+    kept = {kind: bytes_saved(kind(3, num_dims=4), x) for kind in KINDS}
+    assert kept[ClosedFormBatchNorm] == size + 3 * 3 * 4  # gamma, mean, 1 / std
+    assert kept[BatchNorm] >= 3 * size
+
+
+def test_nothing_large_is_kept_where_constants_are_enough():
+    layer = ClosedFormBatchNorm(3, num_dims=4).eval().requires_grad_(False)
+    x = random(16, 3, 8, 8).float().requires_grad_()
+    assert bytes_saved(layer, x) == 3 * 3 * 4
+    layer.beta.requires_grad_()
+    assert bytes_saved(layer, x) == 3 * 3 * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_gradient_in_half_precision_is_computed_in_single(dtype):
+    x, dy = 2 + 3 * random(64, 3, 4, 4, dtype=dtype), random(64, 3, 4, 4, dtype=dtype)
+    gradients = []
+    for kind, cast in ((ClosedFormBatchNorm, dtype), (BatchNorm, torch.float64)):
+        layer, z = kind(3, num_dims=4), x.to(cast, copy=True).requires_grad_()
+        if cast == torch.float64:
+            layer.double()
+        layer(z).backward(dy.to(cast))
+        gradients.append([z.grad, layer.gamma.grad, layer.beta.grad])
+    (dx, *parameters), expected = gradients
+    assert dx.dtype == dtype and parameters[0].dtype == torch.float32
+    assert deviation(dx.double(), expected[0]) <= torch.finfo(dtype).eps
+    for ours, theirs in zip(parameters, expected[1:], strict=True):
+        assert deviation(ours.double(), theirs) <= FLOAT32
+
+
+def test_autocast_does_not_reach_the_gradient(kind):
+    x = (2 + 3 * random(64, 3)).float()
+    gradients = []
+    for enabled in (True, False):
+        layer, z = kind(3, num_dims=2), x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            layer(z).pow(3).sum().backward()
+        gradients.append([z.grad, layer.gamma.grad, layer.beta.grad])
+    assert deviation(*gradients) == 0
+
+
+def test_the_gradient_far_from_zero_is_as_good_as_torchs(kind):
+    x, dy = random(256, 3) + 1e4, 1 + random(256, 3, seed=1)
+    x = x.float().double()  # what single precision makes of it
+    layers = [BatchNorm(3, 2).double(), kind(3, 2), nn.BatchNorm1d(3)]
+    gradients = []
+    for layer in layers:
+        z = x.to(layer.running_var.dtype, copy=True).requires_grad_()
+        layer(z).backward(dy.to(z.dtype))
+        gradients.append(z.grad.double())
+    exact, ours, theirs = gradients
+    assert deviation(ours, exact) <= 2 * deviation(theirs, exact)
+
+
 # --- Defects of other layers that this one must not have --------------------------
 
 
-def test_the_mode_is_the_modules_and_not_autograds():
-    layer = BatchNorm(1, num_dims=2)
+def test_the_mode_is_the_modules_and_not_autograds(kind):
+    layer = kind(1, num_dims=2)
     before = statistics(layer)
     x = FOUR.clone().requires_grad_()
     y = layer.eval()(x)
@@ -281,36 +420,36 @@ def test_the_mode_is_the_modules_and_not_autograds():
     assert layer.running_mean.item() == pytest.approx(0.8)
 
 
-def test_a_reloaded_layer_predicts_the_same():
-    layer = BatchNorm(3, num_dims=2)
+def test_a_reloaded_layer_predicts_the_same(kind):
+    layer = kind(3, num_dims=2)
     for seed in range(5):
         layer(5 + random(8, 3, seed=seed).float())
     state = layer.state_dict()
     names = ["gamma", "beta", "running_mean", "running_var", "num_batches_tracked"]
     assert list(state) == names
-    reloaded = BatchNorm(3, num_dims=2)
+    reloaded = kind(3, num_dims=2)
     reloaded.load_state_dict(state)
     x = random(1, 3).float()
     assert torch.equal(layer.eval()(x), reloaded.eval()(x))
-    assert not torch.equal(BatchNorm(3, num_dims=2).eval()(x), reloaded(x))
+    assert not torch.equal(kind(3, num_dims=2).eval()(x), reloaded(x))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_a_change_of_dtype_reaches_all_but_the_counter(dtype):
-    layer = BatchNorm(3, num_dims=2).to(dtype)
+def test_a_change_of_dtype_reaches_all_but_the_counter(kind, dtype):
+    layer = kind(3, num_dims=2).to(dtype)
     kept = layer.state_dict()
     assert kept.pop("num_batches_tracked").dtype == torch.int64
     assert {tensor.dtype for tensor in kept.values()} == {dtype}
     assert layer(random(8, 3, dtype=dtype)).dtype == dtype
 
 
-def test_a_change_of_device_reaches_everything():
-    layer = BatchNorm(3, num_dims=2).to("meta")
+def test_a_change_of_device_reaches_everything(kind):
+    layer = kind(3, num_dims=2).to("meta")
     assert {tensor.device.type for tensor in layer.state_dict().values()} == {"meta"}
 
 
-def test_a_hundred_steps_leave_no_graph_behind():
-    layer = BatchNorm(3, num_dims=4)
+def test_a_hundred_steps_leave_no_graph_behind(kind):
+    layer = kind(3, num_dims=4)
     buffers = dict(layer.named_buffers())
     for seed in range(100):
         layer(random(2, 3, 2, 2, seed=seed).float().requires_grad_())
@@ -321,17 +460,17 @@ def test_a_hundred_steps_leave_no_graph_behind():
     assert layer.num_batches_tracked.item() == 100
 
 
-def test_the_running_variance_is_unbiased_and_the_normalization_is_not():
+def test_the_running_variance_is_unbiased_and_the_normalization_is_not(kind):
     x = random(16, 1)
-    layer = BatchNorm(1, num_dims=2, eps=0, momentum=1).double()
+    layer = kind(1, num_dims=2, eps=0, momentum=1).double()
     y = layer(x)
     assert y.var(correction=0).item() == pytest.approx(1, abs=1e-12)
     assert layer.running_var.item() == pytest.approx(x.var(correction=1).item())
 
 
-def test_the_variance_survives_a_mean_of_ten_thousand():
+def test_the_variance_survives_a_mean_of_ten_thousand(kind):
     x = random(256, 1)
-    layer = BatchNorm(1, num_dims=2, momentum=1)
+    layer = kind(1, num_dims=2, momentum=1)
     y = layer((x + 1e4).float())
     assert layer.running_var.item() == pytest.approx(x.var().item(), rel=1e-3)
     assert y.std(correction=0).item() == pytest.approx(1, rel=1e-3)
@@ -358,23 +497,23 @@ def test_a_reset_keeps_what_the_layer_was_told_not_to_have():
 
 
 @EVERY_DIM
-def test_channels_are_normalized_apart_from_each_other(num_dims):
+def test_channels_are_normalized_apart_from_each_other(kind, num_dims):
     x = random(*SHAPES[num_dims])
-    y = batch_norm(x)
+    y = kind.normalize(x)
     z = x.clone()
     z[:, 2] = 100 * z[:, 2] ** 2
-    assert torch.equal(batch_norm(z)[:, :2], y[:, :2])
-    assert not torch.equal(batch_norm(z)[:, 2], y[:, 2])
+    assert torch.equal(kind.normalize(z)[:, :2], y[:, :2])
+    assert not torch.equal(kind.normalize(z)[:, 2], y[:, 2])
 
 
-def test_frozen_parameters_do_not_freeze_the_statistics():
-    layer = BatchNorm(1, num_dims=2).requires_grad_(False)
+def test_frozen_parameters_do_not_freeze_the_statistics(kind):
+    layer = kind(1, num_dims=2).requires_grad_(False)
     layer(FOUR)
     assert layer.running_mean.item() == pytest.approx(0.8)
 
 
-def test_one_cumulative_average_is_exact_in_double_precision():
-    layer = BatchNorm(1, num_dims=2, momentum=None).double()
+def test_one_cumulative_average_is_exact_in_double_precision(kind):
+    layer = kind(1, num_dims=2, momentum=None).double()
     batches = [random(4, 1, seed=seed) for seed in range(3)]
     for x in batches:
         layer(x)
@@ -382,10 +521,10 @@ def test_one_cumulative_average_is_exact_in_double_precision():
     assert layer.running_mean.item() == pytest.approx(mean, rel=1e-14, abs=1e-15)
 
 
-def test_the_batch_is_left_as_it_was():
+def test_the_batch_is_left_as_it_was(kind):
     x = random(8, 3).float()
     before = x.clone()
-    BatchNorm(3, num_dims=2)(x)
+    kind(3, num_dims=2)(x)
     assert torch.equal(x, before)
 
 
@@ -427,9 +566,9 @@ EXPECTED = "expects a batch with 4 axes, channels on axis 1 and 3 of them, but g
     ],
 )
 def test_bad_input_is_named_and_leaves_the_statistics_alone(
-    x, error, message, training
+    kind, x, error, message, training
 ):
-    layer = BatchNorm(3, num_dims=4)
+    layer = kind(3, num_dims=4)
     layer(random(*SHAPES[4]).float())
     layer.train(training)
     before = statistics(layer)
@@ -451,23 +590,23 @@ def test_bad_input_is_named_and_leaves_the_statistics_alone(
         ((1, 3, 1, 1, 1), 1),
     ],
 )
-def test_batch_statistics_need_two_values_per_channel(shape, n):
+def test_batch_statistics_need_two_values_per_channel(kind, shape, n):
     message = f"at least 2 values per channel .* {n}$"
-    layer = BatchNorm(3, num_dims=len(shape))
+    layer = kind(3, num_dims=len(shape))
     before = statistics(layer)
     with pytest.raises(ValueError, match=message) as raised:
         layer(torch.ones(shape))
     assert str(shape) in str(raised.value)
     assert_same_statistics(layer, before)
     assert layer.eval()(torch.ones(shape)).shape == shape  # needs none
-    layer = BatchNorm(3, num_dims=len(shape), track_running_stats=False).eval()
+    layer = kind(3, num_dims=len(shape), track_running_stats=False).eval()
     with pytest.raises(ValueError, match=message):
         layer(torch.ones(shape))
 
 
 @pytest.mark.parametrize("momentum", [0.1, None])
-def test_what_the_computation_refuses_is_not_counted(momentum):
-    layer = BatchNorm(3, num_dims=2, momentum=momentum)
+def test_what_the_computation_refuses_is_not_counted(kind, momentum):
+    layer = kind(3, num_dims=2, momentum=momentum)
     layer.running_mean = layer.running_mean.to("meta")  # as on another device
     with pytest.raises(RuntimeError, match="device"):
         layer(random(8, 3).float())
@@ -475,8 +614,8 @@ def test_what_the_computation_refuses_is_not_counted(momentum):
     assert layer.running_var.eq(1).all()
 
 
-def test_two_values_per_channel_are_enough():
-    y = BatchNorm(1, num_dims=4, eps=0)(torch.tensor([3.0, 5.0]).reshape(1, 1, 1, 2))
+def test_two_values_per_channel_are_enough(kind):
+    y = kind(1, num_dims=4, eps=0)(torch.tensor([3.0, 5.0]).reshape(1, 1, 1, 2))
     assert y.flatten().tolist() == [-1, 1]
 
 
@@ -526,17 +665,17 @@ def test_lenet_trains_and_predicts_and_shows_its_gamma():
     assert net.eval()(random(1, 1, 28, 28).float()).shape == (1, 10)
 
 
-def test_a_cumulative_average_is_traced_without_a_break():
+def test_a_cumulative_average_is_traced_without_a_break(kind):
     torch.compiler.reset()
-    layer = BatchNorm(1, num_dims=2, momentum=None)
+    layer = kind(1, num_dims=2, momentum=None)
     traced = torch.compile(layer, fullgraph=True, backend="aot_eager")
     for shift in (0, 1, 5):
         traced(FOUR + shift)
     assert layer.running_mean.item() == pytest.approx(10)
 
 
-def test_an_exported_layer_takes_batches_of_any_size():
-    layer = BatchNorm(3, num_dims=4)
+def test_an_exported_layer_takes_batches_of_any_size(kind):
+    layer = kind(3, num_dims=4)
     batch = torch.export.Dim("batch", min=2)
     program = torch.export.export(
         layer, (torch.ones(4, 3, 2, 2),), dynamic_shapes=({0: batch},)
@@ -552,8 +691,8 @@ def test_an_exported_layer_takes_batches_of_any_size():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_tracking_that_is_switched_on_without_buffers_uses_the_batch(training):
-    ours = BatchNorm(3, num_dims=2, momentum=None, track_running_stats=False)
+def test_tracking_that_is_switched_on_without_buffers_uses_the_batch(kind, training):
+    ours = kind(3, num_dims=2, momentum=None, track_running_stats=False)
     theirs = nn.BatchNorm1d(3, momentum=None, track_running_stats=False)
     x = 2 + 3 * random(8, 3).float()
     for layer in (ours, theirs):
@@ -600,9 +739,9 @@ def test_recalibration_averages_means_and_unbiased_variances():
 
 
 @pytest.mark.parametrize("num_dims", bn.TORCH_LAYERS)
-def test_recalibration_treats_torchs_layers_as_ours(num_dims):
+def test_recalibration_treats_torchs_layers_as_ours(kind, num_dims):
     theirs = bn.TORCH_LAYERS[num_dims](3).double()
-    ours = from_torch(theirs, num_dims)
+    ours = from_torch(theirs, num_dims, kind)
     batches = [random(*SHAPES[num_dims], seed=seed) for seed in range(3)]
     recalibrate(ours, batches)
     recalibrate(theirs, batches)
@@ -701,7 +840,9 @@ def test_recalibration_passes_over_layers_that_track_nothing():
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_a_copy_behaves_as_its_source_in_both_directions(num_dims, arguments, dtype):
+def test_a_copy_behaves_as_its_source_in_both_directions(
+    kind, num_dims, arguments, dtype
+):
     theirs = bn.TORCH_LAYERS[num_dims](3, **arguments).to(dtype)
     if theirs.affine:
         nn.init.constant_(theirs.weight, 2)
@@ -709,9 +850,9 @@ def test_a_copy_behaves_as_its_source_in_both_directions(num_dims, arguments, dt
         theirs.bias.requires_grad_(False)
     theirs(1 + random(*SHAPES[num_dims], dtype=dtype))
     theirs.eval()
-    ours = from_torch(theirs, num_dims)
+    ours = from_torch(theirs, num_dims, kind)
     back = to_torch(ours)
-    assert type(ours) is BatchNorm and type(back) is type(theirs)
+    assert type(ours) is kind and type(back) is type(theirs)
     assert ours.num_dims == num_dims and repr(back) == repr(theirs)
     assert not ours.training and not back.training
     assert from_torch(copy.deepcopy(theirs).train(), num_dims).training
@@ -728,11 +869,11 @@ def test_a_copy_behaves_as_its_source_in_both_directions(num_dims, arguments, dt
     assert deviation(ours(x), theirs(x)) <= limit
 
 
-def test_a_copy_shares_nothing_with_its_source():
+def test_a_copy_shares_nothing_with_its_source(kind):
     x = random(*SHAPES[4]).float()
     for convert, source in (
         (from_torch, nn.BatchNorm2d(3)),
-        (to_torch, BatchNorm(3, 4)),
+        (to_torch, kind(3, 4)),
     ):
         before = copy.deepcopy(source.state_dict())
         changed = convert(source)
@@ -844,39 +985,41 @@ def random_case(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_output_has_mean_beta_and_standard_deviation_gamma(seed):
+def test_the_output_has_mean_beta_and_standard_deviation_gamma(kind, seed):
     x, gamma, beta, axes = random_case(seed)
-    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    y = kind.normalize(x, gamma=gamma, beta=beta, eps=0)
     var, mean = torch.var_mean(y, axes, correction=0, keepdim=True)
     assert_close(mean, beta, rtol=0, atol=1e-9)
     assert_close(var.sqrt(), gamma.abs(), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_output_ignores_the_scale_and_shift_of_the_input(seed):
+def test_the_output_ignores_the_scale_and_shift_of_the_input(kind, seed):
     x, gamma, beta, _ = random_case(seed)
-    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    y = kind.normalize(x, gamma=gamma, beta=beta, eps=0)
     for scale, shift in ((3.0, 0.0), (0.01, -7.0)):
-        z = batch_norm(scale * x + shift, gamma=gamma, beta=beta, eps=0)
+        z = kind.normalize(scale * x + shift, gamma=gamma, beta=beta, eps=0)
         assert_close(z, y, rtol=0, atol=1e-9)
-    assert_close(batch_norm(-x, gamma=-gamma, beta=beta, eps=0), y, rtol=0, atol=1e-9)
+    assert_close(
+        kind.normalize(-x, gamma=-gamma, beta=beta, eps=0), y, rtol=0, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_order_of_the_examples_does_not_matter(seed):
+def test_the_order_of_the_examples_does_not_matter(kind, seed):
     x, gamma, beta, _ = random_case(seed)
-    y = batch_norm(x, gamma=gamma, beta=beta)
-    z = batch_norm(x.flip(0), gamma=gamma, beta=beta)
+    y = kind.normalize(x, gamma=gamma, beta=beta)
+    z = kind.normalize(x.flip(0), gamma=gamma, beta=beta)
     assert_close(z, y.flip(0), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_gradient_has_no_part_along_shift_and_scale(seed):
+def test_the_gradient_has_no_part_along_shift_and_scale(kind, seed):
     x, gamma, beta, axes = random_case(seed)
     x = (x - x.mean()) / x.std()  # so that the gradient is of order 1
     x.requires_grad_()
     weights = random(*x.shape, seed=seed)
-    y = batch_norm(x, gamma=gamma, beta=beta, eps=0)
+    y = kind.normalize(x, gamma=gamma, beta=beta, eps=0)
     (gradient,) = torch.autograd.grad((weights * y).sum(), x)
     limit = 1e-9 * (1 + gradient.abs().max())
     assert gradient.sum(axes).abs().max() <= limit

@@ -18,7 +18,7 @@ from pytest import approx
 from torch import nn
 from torch.nn.functional import cross_entropy, instance_norm, normalize
 
-from bn import BatchNorm, batch_norm
+from bn import BatchNorm, batch_norm, closed_form_batch_norm
 from conftest import ROOT, alive
 from fashion_mnist import load
 from figures import Quiz
@@ -472,6 +472,72 @@ def _():
         f"{math.ceil(batches(0.1))}",
         f"{batches(0.01):.0f}",
     }
+
+
+def leaving(x, dy, training=True):
+    """The gradient with respect to the inputs, of both functions of the library."""
+    gradients = []
+    for function in (batch_norm, closed_form_batch_norm):
+        z = x.clone().requires_grad_()
+        statistics = (column(8), column(25)) if not training else ()
+        y = function(z, *statistics, eps=0)
+        gradients.append(torch.autograd.grad(y, z, dy)[0])
+    assert same(*gradients)
+    return gradients[0]
+
+
+def listed(values):
+    """Numbers as an answer lists them."""
+    return ", ".join(minus(round(v, 9) + 0) for v in values.flatten().tolist())
+
+
+@computes("backward.pair")
+def _():
+    x, dy = column(3, 5), column(1, 0)
+    sigma, x_hat = x.std(correction=0), batch_norm(x, eps=0)
+    assert listed(x_hat) == "−1, 1"
+    centred = dy - dy.mean()
+    assert listed(dy / sigma) == "1, 0" and listed(centred) == "0.5, −0.5"
+    for other in (column(-7, 2), column(1, 1000)):
+        assert same(batch_norm(other, eps=0), x_hat)
+    right = listed(leaving(x, dy)).replace(",", " and")
+    return right, {"1", "0", "0.5", f"{sigma:g}"}
+
+
+@computes("backward.both")
+def _():
+    x = column(1, 7, 9, 15)
+    sigma, x_hat = x.std(correction=0), batch_norm(x, eps=0)
+    dy = 1 + x_hat
+    assert listed(dy) == "−0.4, 0.8, 1.2, 2.4"
+    direct, centred = listed(dy / sigma), listed((dy - dy.mean()) / sigma)
+    assert same(dy - dy.mean(), x_hat)
+    along = (dy * x_hat).sum() / x_hat.square().sum() * x_hat
+    (rest,) = set(listed((dy - along) / sigma).split(", "))
+    (left,) = set(listed(leaving(x, dy)).split(", "))
+    said = numbers(f"{direct} {centred} {rest} {left}")
+    return f"{left} for all four", said | {f"{dy.mean():g}", f"{sigma:g}"}
+
+
+@computes("backward.double")
+def _():
+    x, dy = noise(20, 3), noise(20, 3).flip(0)
+    before, after = leaving(x, dy), leaving(2 * x, dy)
+    (factor,) = {round(f, 9) for f in (after / before).flatten().tolist()}
+    return {0.5: "It halves", 1: "It stays", 2: "It doubles"}[factor], {}
+
+
+@computes("backward.mode")
+def _():
+    x, dy = column(1, 7, 9, 15), column(1, 0, 0, 0)
+    assert (x.mean(), x.var(correction=0)) == (8, 25)
+    reached = {
+        mode: bool((leaving(x, dy, mode == "training")[1:].abs() > 0.01).all())
+        for mode in ("training", "evaluation")
+    }
+    assert not leaving(x, dy, training=False)[1:].any()
+    (mode,) = [mode for mode, found in reached.items() if found]
+    return f"In {mode} mode only", {}
 
 
 @computes("depth.thousandfold")
