@@ -4,6 +4,8 @@ It writes C++ for a processor and Triton for a GPU. For the first it needs a com
 which not every machine has; where there is none, everything here runs on without it.
 """
 
+import contextlib
+import logging
 import re
 
 import torch
@@ -51,8 +53,9 @@ class Compiled:
 
     def _first(self, x):
         try:
-            run = torch.compile(self.module, mode=self.mode, dynamic=False)
-            y = run(x)
+            with _quiet():
+                run = torch.compile(self.module, mode=self.mode, dynamic=False)
+                y = run(x)
         except Exception as error:  # compilers fail in many ways, nets in theirs
             run = self.module
             y = run(x)  # if it is the net's own fault, it says so here
@@ -81,7 +84,8 @@ def generated_code(function):
         from torch._inductor.utils import run_and_get_code  # PyTorch's own tests use it
     except ImportError:
         return []
-    _, programs = run_and_get_code(function)
+    with _quiet():
+        _, programs = run_and_get_code(function)
     return programs
 
 
@@ -95,3 +99,14 @@ def kernels(program):
     ['cpp_fused_add_mul_0']
     """
     return re.findall(r"^((?:cpp|triton)_\w+) = async_compile", program, re.MULTILINE)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Compilers log much that is no problem, such as that there is no GPU."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -53,7 +53,7 @@ assert all(kernels(program) for program in programs), programs
 """
 
 
-def run(program, tmp_path, **environment):
+def run(program, **environment):
     """Run a program in a process of its own; returns what it printed."""
     command = [sys.executable, "-W", "error::UserWarning:__main__", "-c", program]
     done = subprocess.run(
@@ -61,7 +61,6 @@ def run(program, tmp_path, **environment):
         cwd=ROOT,
         env={
             **os.environ,
-            "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
             "TORCHINDUCTOR_COMPILE_THREADS": "1",
             "TQDM_DISABLE": "1",
             **environment,
@@ -73,19 +72,16 @@ def run(program, tmp_path, **environment):
     return done.stdout, done.stderr
 
 
-def test_a_compiled_net_trains_as_it_does_uncompiled(tmp_path):
+def test_a_compiled_net_trains_as_it_does_uncompiled():
     if find_compiler() is None:
         pytest.fail("no C++ compiler: run python tools/install_compiler.py")
-    out, _ = run(STEPS + INSIDE, tmp_path)
+    out, _ = run(STEPS + INSIDE)
     assert "Not compiled" not in out
 
 
-@pytest.mark.parametrize(
-    "environment", [{"CXX": "no-such-compiler"}, {"PATH": os.devnull}], ids=str
-)
-def test_without_a_compiler_training_says_so_once_and_goes_on(environment, tmp_path):
-    environment = {"CXX": "", **environment}
-    out, err = run(STEPS, tmp_path, **environment)
+def test_without_a_compiler_training_says_so_once_and_goes_on(tmp_path):
+    hidden = {"PATH": os.devnull, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    out, err = run(STEPS, **hidden)
     assert out.count("Not compiled") == 1
     [line] = [line for line in out.splitlines() if "Not compiled" in line]
     assert "compiler" in line

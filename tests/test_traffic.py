@@ -12,7 +12,9 @@ X = torch.ones(64, 4, 5, 5)
 
 def tensors(function):
     """The names of the calls that move a tensor of the size of X, and how many."""
-    return [(name, size // X.nbytes) for name, size in traffic(function) if size >= X.nbytes]
+    return [
+        (name, size // X.nbytes) for name, size in traffic(function) if size >= X.nbytes
+    ]
 
 
 @pytest.mark.parametrize(
@@ -40,7 +42,7 @@ def test_a_part_of_a_tensor_counts_as_that_part():
 
 def test_backward_passes_are_counted():
     x = X.clone().requires_grad_()
-    assert tensors(lambda: x.mul(2).backward(X)) [:2] == [("mul", 2), ("mul", 2)]
+    assert tensors(lambda: x.mul(2).backward(X))[:2] == [("mul", 2), ("mul", 2)]
 
 
 def test_the_readable_layer_moves_nine_tensors_forward():
