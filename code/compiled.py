@@ -101,6 +101,31 @@ def kernels(program):
     return re.findall(r"^((?:cpp|triton)_\w+) = async_compile", program, re.MULTILINE)
 
 
+def last_loop(program):
+    r"""The body of the last loop in generated C++, as far as its last `store`.
+
+    Types and casts are left out, as they say nothing about what is computed. It is
+    empty if there is no such loop, as in Triton.
+
+    >>> print(last_loop("for(...) { for(...) {\n"
+    ...                 "    auto a = vec<float>::loadu(in + static_cast<long>(8L*i));\n"
+    ...                 "    auto b = a * a;\n    b.store(out + i);\n} }"))
+    a = loadu(in + 8*i);
+    b = a * a;
+    b.store(out + i);
+    """
+    [*_, loop] = re.split(r"\bfor ?\(", program)
+    lines = [line.strip() for line in loop.splitlines()]
+    kept = [i for i, line in enumerate(lines) if line.startswith("auto ")]
+    stores = [i for i, line in enumerate(lines) if ".store(" in line]
+    if not (kept and stores):
+        return ""
+    text = "\n".join(lines[kept[0] : stores[-1] + 1])
+    text = re.sub(r"\bauto |[\w:]*vec(?:::Vectorized)?<\w+>(?:::)?", "", text)
+    text = re.sub(r"static_cast<\w+>\(([^()]*)\)", r"\1", text)
+    return re.sub(r"\b(\d+)L\b", r"\1", text)
+
+
 @contextlib.contextmanager
 def _quiet():
     """Compilers log much that is no problem, such as that there is no GPU."""

@@ -83,7 +83,6 @@ def init_he(module):
             nn.init.zeros_(module.bias)
 
 
-@torch.no_grad()
 def evaluate(net, data_iter, device=None):
     """Accuracy of `net` over `data_iter`, in evaluation mode.
 
@@ -104,20 +103,7 @@ def evaluate(net, data_iter, device=None):
     >>> evaluate(nn.Identity(), [(scores, torch.tensor([0, 1, 1, 0]))])
     0.75
     """
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    correct, total = 0, 0
-    try:
-        for X, y in data_iter:
-            X, y = X.to(device), y.to(device)
-            correct += (net(X).argmax(dim=1) == y).sum()
-            total += len(y)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    if total == 0:
-        raise ValueError("evaluate expects at least one example, got none")
-    return float(correct) / total
+    return _evaluate(net, net, data_iter, device)
 
 
 def train(
@@ -150,9 +136,9 @@ def train(
         on_epoch: called with the `History` so far after every finished epoch.
         compile: whether to have `torch.compile` make one program of the net's forward
             and backward passes, on CUDA as a graph. That takes seconds in the first
-            step, and rounds differently. Evaluation, and batches of another size than
-            the first, go through `net` as it is. Where compiling fails, a line says
-            why, and the run goes on without it.
+            step, and in the first evaluation, and rounds differently. Batches of
+            another size than the first go through `net` as it is. Where compiling
+            fails, a line says why, and the run goes on without it.
 
     Returns:
         A `History`. If the run was stopped, it holds the epochs before that and
@@ -168,10 +154,11 @@ def train(
     net.apply(init_xavier)
     net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
-    forward = net
+    forward = predict = net
     if compile:
         torch.compiler.reset()  # it compiles nets of one kind only so many times
-        forward = Compiled(net, "reduce-overhead" if device.type == "cuda" else None)
+        mode = "reduce-overhead" if device.type == "cuda" else None
+        forward, predict = Compiled(net, mode), Compiled(net, mode)
     history = History()
     steps = itertools.count()
     if on_step is not None:
@@ -194,7 +181,9 @@ def train(
             return history
         history.train_loss.append(loss)
         history.train_acc.append(acc)
-        history.test_acc.append(evaluate(net, test_iter, device))
+        if compile and forward.problem:
+            predict = net  # the reason was told once
+        history.test_acc.append(_evaluate(net, predict, test_iter, device))
         history.seconds.append(seconds)
         history.num_examples += n
         bar.set_postfix(train_acc=acc, test_acc=history.test_acc[-1])
@@ -255,6 +244,25 @@ def _update(forward, optimizer, X, y):
     loss.backward()
     optimizer.step()
     return logits, loss
+
+
+@torch.no_grad()
+def _evaluate(net, forward, data_iter, device):
+    """The work of `evaluate`; `forward` is `net` itself, or `net` compiled."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    correct, total = 0, 0
+    try:
+        for X, y in data_iter:
+            X, y = X.to(device), y.to(device)
+            correct += (forward(X).argmax(dim=1) == y).sum()
+            total += len(y)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if total == 0:
+        raise ValueError("evaluate expects at least one example, got none")
+    return float(correct) / total
 
 
 def _train_epoch(forward, train_iter, optimizer, device, on_step, steps):

@@ -80,11 +80,11 @@ def test_a_compiled_net_trains_as_it_does_uncompiled():
 
 
 def test_without_a_compiler_training_says_so_once_and_goes_on(tmp_path):
-    hidden = {"PATH": os.devnull, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    hidden = {"PATH": str(tmp_path), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
     out, err = run(STEPS, **hidden)
     assert out.count("Not compiled") == 1
     [line] = [line for line in out.splitlines() if "Not compiled" in line]
-    assert "compiler" in line
+    assert "g++" in line or "compiler" in line
     assert "Traceback" not in err
 
 

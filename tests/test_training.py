@@ -245,33 +245,31 @@ def test_training_runs_in_training_mode_and_evaluation_does_not():
     assert net[1].num_batches_tracked.item() == 4
 
 
-@pytest.mark.parametrize(("device", "mode"), [("cpu", None), ("cuda", 0)])
-def test_compiling_is_asked_for_the_training_net_alone(device, mode, monkeypatch):
-    made, called = [], []
+def test_compiling_is_for_training_and_for_evaluation(monkeypatch):
+    made = []
 
     class Fake:
+        problem = None
+
         def __init__(self, module, mode):
-            made.append((module, mode))
+            made.append(self)
+            self.module, self.mode, self.calls = module, mode, []
 
         def __call__(self, X):
-            called.append(torch.is_grad_enabled())
-            return made[0][0](X)
+            self.calls.append((self.module.training, torch.is_grad_enabled()))
+            return self.module(X)
 
     monkeypatch.setattr("training.Compiled", Fake)
     net = make_net()
-    if device == "cuda":
-        mode = "reduce-overhead"
-        monkeypatch.setattr(torch, "device", lambda *names: Device)
-        monkeypatch.setattr(nn.Module, "to", lambda self, device: self)
-        monkeypatch.setattr(torch.Tensor, "to", lambda self, device: self)
-        monkeypatch.setattr(torch, "zeros", lambda n, device: torch.tensor([0.0] * n))
-    train(net, batches(), batches(), 2, 0.1, device, compile=True)
-    assert made == [(net, mode)]
-    assert called == 8 * [True]  # not in the evaluation
-
-
-class Device:
-    type = "cuda"
+    train(net, batches(20), batches(10), 2, 0.1, "cpu", compile=True)
+    training, evaluation = made
+    assert training.calls == 4 * [(True, True)]
+    assert evaluation.calls == 2 * [(False, False)]
+    assert all(fake.module is net and fake.mode is None for fake in made)
+    made.clear()
+    Fake.problem = "no compiler"
+    train(net, batches(20), batches(10), 2, 0.1, "cpu", compile=True)
+    assert [len(fake.calls) for fake in made] == [4, 0]  # nobody is told twice
 
 
 # --- evaluate --------------------------------------------------------------------
