@@ -107,9 +107,9 @@ def last_loop(program):
     Types and casts are left out, as they say nothing about what is computed. It is
     empty if there is no such loop, as in Triton.
 
-    >>> print(last_loop("for(...) { for(...) {\n"
-    ...                 "    auto a = vec<float>::loadu(in + static_cast<long>(8L*i));\n"
-    ...                 "    auto b = a * a;\n    b.store(out + i);\n} }"))
+    >>> load = "auto a = vec<float>::loadu(in + static_cast<long>(8L*i));\n"
+    >>> square = "auto b = a * a;\n b.store(out + i);\n"
+    >>> print(last_loop("for(...) { for(...) {\n" + load + square + "} }"))
     a = loadu(in + 8*i);
     b = a * a;
     b.store(out + i);

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from bn import BatchNorm
-from compiled import Compiled, generated_code, kernels
+from compiled import Compiled, generated_code, kernels, last_loop
 from install_compiler import commands, find_compiler
 from test_book import ROOT
 
@@ -158,6 +158,11 @@ def test_kernels_are_named_in_order():
     )
     assert kernels(program) == ["cpp_fused_add_0", "triton_red_fused_mul_1"]
     assert kernels("") == []
+
+
+@pytest.mark.parametrize("program", ["", "for(i) {\na = b;\n}", "def triton(x): ..."])
+def test_without_a_loop_that_stores_there_is_nothing_to_show(program):
+    assert last_loop(program) == ""
 
 
 def test_where_pytorch_does_not_tell_there_is_no_code(monkeypatch):
