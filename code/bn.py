@@ -288,7 +288,8 @@ class Normalize(torch.autograd.Function):
             else:
                 dx = scale * g
             dx = dx.to(dy.dtype)
-        dgamma, dbeta = dgamma if needs_gamma else None, dbeta if needs_beta else None
+        dgamma = dgamma if needs_gamma else None
+        dbeta = dbeta if needs_beta else None
         return dx, dgamma, dbeta, None, None, None, None
 
 
