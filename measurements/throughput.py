@@ -225,7 +225,9 @@ def measure_profile(device, steps=10):
     X = torch.rand(BATCH_SIZE, 1, 28, 28, device=device)
     y = torch.randint(10, (BATCH_SIZE,), device=device)
     net = lenet(torch_batch_norm).to(device)
-    with torch.profiler.profile() as profile:
+    kinds = torch.profiler.ProfilerActivity
+    activities = [kinds.CPU, kinds.CUDA] if X.is_cuda else [kinds.CPU]
+    with torch.profiler.profile(activities=activities) as profile:
         for _ in range(steps):
             net.zero_grad()
             cross_entropy(net(X), y).backward()
