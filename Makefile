@@ -92,6 +92,7 @@ hooks: $(BIN)/.installed
 # Without the old pages: those of chapters that were removed would stay.
 test: check pdf
 	$(BIN)/python tests/install_colab.py
+	$(BIN)/python tools/install_compiler.py
 	rm -rf _build/html
 	$(BUILD)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
@@ -121,6 +122,7 @@ tidy: $(BIN)/.installed
 
 measure: $(BIN)/.installed
 	$(BIN)/python measurements/brightness.py
+	$(BIN)/python measurements/throughput.py
 	$(BIN)/python measurements/lenet_rates.py
 	$(BIN)/python measurements/depth.py
 	$(BIN)/python measurements/depth_rates.py

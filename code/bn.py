@@ -10,6 +10,7 @@ Source: Ioffe and Szegedy, "Batch Normalization: Accelerating Deep Network Train
 by Reducing Internal Covariate Shift", ICML 2015, Algorithms 1 and 2.
 """
 
+import copy
 import itertools
 import math
 
@@ -412,6 +413,62 @@ def recalibrate(net, batches):
         for module, mode in modes.items():
             module.training = mode
     return net
+
+
+@torch.no_grad()
+def fold(linear, norm):
+    r"""Fold batch normalization into the linear layer or convolution before it.
+
+    In evaluation mode both are affine maps, and so is one after the other:
+
+    .. math:: W' = s W, \quad b' = s (b - \hat\mu) + \beta, \quad
+              s = \frac{\gamma}{\sqrt{\hat\sigma^2 + \epsilon}}
+
+    with one s for each output of the linear layer, or channel of the convolution.
+
+    Args:
+        linear: an `nn.Linear`, `nn.Conv1d`, `nn.Conv2d` or `nn.Conv3d`.
+        norm: the `BatchNorm`, or one of PyTorch's, that follows it; its running
+            statistics are used, whatever mode it is in.
+
+    Returns:
+        A copy of `linear`, with a bias, that gives what both give in evaluation mode.
+
+    Raises:
+        TypeError: one of the two layers is of another kind.
+        ValueError: they do not fit, or `norm` has no running statistics.
+
+    >>> linear, norm = nn.Linear(1, 1), BatchNorm(1, num_dims=2, eps=0)
+    >>> for tensor, value in zip(
+    ...     (linear.weight, linear.bias, norm.running_mean, norm.running_var),
+    ...     (2, 1, 8, 25), strict=True,
+    ... ):
+    ...     _ = tensor.data.fill_(value)
+    >>> folded = fold(linear, norm)  # (2x + 1 - 8)/5
+    >>> folded.weight.item(), folded.bias.item()
+    (0.4..., -1.39...)
+    """
+    if not isinstance(linear, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        raise TypeError(f"expected a linear layer, got {type(linear).__name__}")
+    if not isinstance(norm, BatchNorm):
+        norm = from_torch(norm)
+    channels, weight = len(linear.weight), linear.weight
+    if norm.num_features != channels:
+        raise ValueError(f"{channels} outputs, but {norm.num_features} features")
+    if norm.running_mean is None:
+        raise ValueError("a layer without running statistics cannot be folded")
+    scale = 1 / torch.sqrt(norm.running_var + norm.eps).flatten()
+    shift = -scale * norm.running_mean.flatten()
+    if norm.affine:
+        scale, shift = (norm.gamma.flatten() * v for v in (scale, shift))
+        shift = shift + norm.beta.flatten()
+    if linear.bias is not None:
+        shift = shift + scale * linear.bias
+    scale = scale.reshape(-1, *[1] * (weight.dim() - 1))
+    folded = copy.deepcopy(linear)
+    folded.weight = nn.Parameter((scale * weight).to(weight.dtype))
+    folded.bias = nn.Parameter(shift.to(weight.dtype))
+    return folded
 
 
 def from_torch(layer, num_dims=None, kind=BatchNorm):

@@ -5,10 +5,12 @@ and the number of axes of its input: `bn.BatchNorm` is one. Without it, the net 
 normalization.
 """
 
+import copy
+
 import torch
 from torch import nn
 
-from bn import TORCH_LAYERS
+from bn import TORCH_LAYERS, BatchNorm, fold
 
 
 def lenet(norm=None):
@@ -156,6 +158,33 @@ def torch_batch_norm(num_features, num_dims):
     BatchNorm2d(6, eps=1e-05, momentum=0.1, affine=True, ...)
     """
     return TORCH_LAYERS[num_dims](num_features)
+
+
+def fold_all(net):
+    """A copy of a net for prediction, each batch norm folded into the layer before it.
+
+    Args:
+        net: an `nn.Sequential`, such as `lenet` and `mlp` make. Each batch
+            normalization in it, the book's or PyTorch's, comes right after a linear
+            layer or convolution.
+
+    Returns:
+        An `nn.Sequential` in evaluation mode without batch normalization, which gives
+        what `net` gives in evaluation mode, and shares nothing with it.
+
+    Raises:
+        TypeError, ValueError: as `fold`, for a layer that cannot be folded.
+
+    >>> [type(layer).__name__ for layer in fold_all(mlp(1, 8, BatchNorm))]
+    ['Flatten', 'Linear', 'ReLU', 'Linear']
+    """
+    layers = []
+    for layer in copy.deepcopy(net):
+        if isinstance(layer, (BatchNorm, *TORCH_LAYERS.values())):
+            layers.append(fold(layers.pop() if layers else None, layer))
+        else:
+            layers.append(layer)
+    return nn.Sequential(*layers).eval()
 
 
 def _linear(inputs, outputs, init):

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from compiled import Compiled
+
 _LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)  # what the initializers draw
 
 
@@ -81,7 +83,6 @@ def init_he(module):
             nn.init.zeros_(module.bias)
 
 
-@torch.no_grad()
 def evaluate(net, data_iter, device=None):
     """Accuracy of `net` over `data_iter`, in evaluation mode.
 
@@ -102,20 +103,7 @@ def evaluate(net, data_iter, device=None):
     >>> evaluate(nn.Identity(), [(scores, torch.tensor([0, 1, 1, 0]))])
     0.75
     """
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    correct, total = 0, 0
-    try:
-        for X, y in data_iter:
-            X, y = X.to(device), y.to(device)
-            correct += (net(X).argmax(dim=1) == y).sum()
-            total += len(y)
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    if total == 0:
-        raise ValueError("evaluate expects at least one example, got none")
-    return float(correct) / total
+    return _evaluate(net, net, data_iter, device)
 
 
 def train(
@@ -127,6 +115,7 @@ def train(
     device=None,
     on_step=None,
     on_epoch=None,
+    compile=False,
 ):
     """Train a classifier with stochastic gradient descent and cross-entropy.
 
@@ -145,6 +134,11 @@ def train(
         on_step: called with the number of updates made so far, first with 0, after
             the weights are drawn, then after every update. It may look at `net`.
         on_epoch: called with the `History` so far after every finished epoch.
+        compile: whether to have `torch.compile` make one program of the net's forward
+            and backward passes, on CUDA as a graph. That takes seconds in the first
+            step, and in the first evaluation, and rounds differently. Batches of
+            another size than the first go through `net` as it is. Where compiling
+            fails, a line says why, and the run goes on without it.
 
     Returns:
         A `History`. If the run was stopped, it holds the epochs before that and
@@ -160,6 +154,11 @@ def train(
     net.apply(init_xavier)
     net.to(device)
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
+    forward = predict = net
+    if compile:
+        torch.compiler.reset()  # it compiles nets of one kind only so many times
+        mode = "reduce-overhead" if device.type == "cuda" else None
+        forward, predict = Compiled(net, mode), Compiled(net, mode)
     history = History()
     steps = itertools.count()
     if on_step is not None:
@@ -167,7 +166,10 @@ def train(
     bar = tqdm(range(num_epochs), unit="epoch", leave=False, file=sys.stderr)
     for epoch in bar:
         start = time.perf_counter()
-        loss, acc, n = _train_epoch(net, train_iter, optimizer, device, on_step, steps)
+        net.train()
+        loss, acc, n = _train_epoch(
+            forward, train_iter, optimizer, device, on_step, steps
+        )
         seconds = time.perf_counter() - start
         if not math.isfinite(loss):
             history.diverged = True
@@ -179,7 +181,9 @@ def train(
             return history
         history.train_loss.append(loss)
         history.train_acc.append(acc)
-        history.test_acc.append(evaluate(net, test_iter, device))
+        if compile and forward.problem:
+            predict = net  # the reason was told once
+        history.test_acc.append(_evaluate(net, predict, test_iter, device))
         history.seconds.append(seconds)
         history.num_examples += n
         bar.set_postfix(train_acc=acc, test_acc=history.test_acc[-1])
@@ -232,25 +236,43 @@ def fit(net, X, y, lr, batch_size, steps, on_step=None):
     return net
 
 
-def _update(net, optimizer, X, y):
+def _update(forward, optimizer, X, y):
     """One step of gradient descent on the cross-entropy; returns logits and loss."""
-    logits = net(X)
-    loss = nn.functional.cross_entropy(logits, y)
     optimizer.zero_grad()
+    logits = forward(X)
+    loss = nn.functional.cross_entropy(logits, y)
     loss.backward()
     optimizer.step()
     return logits, loss
 
 
-def _train_epoch(net, train_iter, optimizer, device, on_step, steps):
+@torch.no_grad()
+def _evaluate(net, forward, data_iter, device):
+    """The work of `evaluate`; `forward` is `net` itself, or `net` compiled."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    correct, total = 0, 0
+    try:
+        for X, y in data_iter:
+            X, y = X.to(device), y.to(device)
+            correct += (forward(X).argmax(dim=1) == y).sum()
+            total += len(y)
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    if total == 0:
+        raise ValueError("evaluate expects at least one example, got none")
+    return float(correct) / total
+
+
+def _train_epoch(forward, train_iter, optimizer, device, on_step, steps):
     """One pass; returns mean loss, accuracy and the number of examples."""
-    net.train()
     # The sums stay on the device: reading them each step would make it wait.
     sums = torch.zeros(2, device=device)
     n = 0
     for X, y in train_iter:
         X, y = X.to(device), y.to(device)
-        logits, loss = _update(net, optimizer, X, y)
+        logits, loss = _update(forward, optimizer, X, y)
         with torch.no_grad():
             hits = (logits.argmax(dim=1) == y).sum()
             sums += torch.stack([loss * len(y), hits.to(loss.dtype)])

@@ -18,7 +18,7 @@ from pytest import approx
 from torch import nn
 from torch.nn.functional import cross_entropy, instance_norm, normalize
 
-from bn import BatchNorm, batch_norm, closed_form_batch_norm
+from bn import BatchNorm, batch_norm, closed_form_batch_norm, fold
 from conftest import ROOT, alive
 from fashion_mnist import load
 from figures import Quiz
@@ -26,6 +26,7 @@ from figures.quiz import read_questions
 from nets import Residual, layer_outputs, mlp, residual_mlp
 from records import read_record
 from test_notebooks import NOTEBOOKS
+from traffic import traffic
 from training import init_he
 
 CHAPTERS = {name.split("-", 1)[1]: name for name in NOTEBOOKS}
@@ -538,6 +539,54 @@ def _():
     assert not leaving(x, dy, training=False)[1:].any()
     (mode,) = [mode for mode, found in reached.items() if found]
     return f"In {mode} mode only", {}
+
+
+@computes("cost.moves")
+def _():
+    x = noise(64, 4, 8, 8)
+    mean, std, gamma, beta = (torch.ones(4, 1, 1).double() for _ in range(4))
+    y = torch.empty_like(x)
+
+    def moves(function):
+        calls = [size for _, size in traffic(function) if size >= y.nbytes]
+        return len(calls), sum(calls) // y.nbytes
+
+    calls, moved = moves(lambda: gamma * (x - mean) / std + beta)
+    fused, least = moves(lambda: torch.mul(x, std, out=y))  # as if all were in one
+    assert (calls, fused, least) == (4, 1, 2 + 1)  # out= is counted as read, too
+    return f"{moved}", {f"{least - 1}", f"{calls}", f"{moved}"}
+
+
+@computes("cost.share")
+def _():
+    share, faster = 0.2, 4
+    left = 1 - share + share / faster
+    right = f"{100 * (1 / left - 1):.0f} % more"
+    free = f"{100 * (1 / (1 - share) - 1):.0f}"
+    saved = f"{100 * (1 - left):.0f}"
+    return right, {right.split()[0], free, saved, f"{left:g}", "1", f"{1 / left:.2f}"}
+
+
+@computes("cost.fold")
+def _():
+    linear, norm = nn.Linear(1, 1), BatchNorm(1, num_dims=2, eps=0)
+    values = (3, 2, 6, 1, 4, 4)
+    statistics = norm.running_mean, norm.running_var
+    for tensor, value in zip(
+        (*linear.parameters(), *norm.parameters(), *statistics), values, strict=True
+    ):
+        tensor.data.fill_(value)
+
+    def written(weight, bias):
+        sign = "−" if bias < 0 else "+"
+        return f"{weight:g}x {sign} {abs(bias):g}"
+
+    folded = fold(linear, norm)
+    weight, bias = folded.weight.item(), folded.bias.item()
+    weight_, bias_ = 6 / 4 * 3, 6 / 4 * (2 - 4) + 1  # by the variance
+    assert written(weight, bias + 3 * 4) == "9x + 7"
+    assert written(weight_, bias_) == "4.5x − 2"
+    return written(weight, bias), {"9", "5", "7", "4.5"}
 
 
 @computes("depth.thousandfold")

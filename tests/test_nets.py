@@ -8,6 +8,7 @@ from torch.testing import assert_close
 from bn import BatchNorm
 from nets import (
     Residual,
+    fold_all,
     layer_outputs,
     lenet,
     mlp,
@@ -208,3 +209,25 @@ def test_torchs_layer_is_chosen_by_the_number_of_axes(num_dims, kind):
 def test_torch_has_no_layer_for_other_numbers_of_axes(num_dims):
     with pytest.raises(KeyError):
         torch_batch_norm(6, num_dims)
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, torch_batch_norm])
+def test_a_folded_net_predicts_the_same_without_batch_norm(norm):
+    net = seeded(lenet, norm)
+    for _ in range(5):
+        net(images(16) + torch.rand(1))  # running statistics of its own
+    modes = [module.training for module in net.modules()]
+    folded = fold_all(net)
+    assert [type(layer) for layer in folded] == [type(layer) for layer in lenet()]
+    assert [module.training for module in net.modules()] == modes
+    assert not {*folded.parameters()} & {*net.parameters()}
+    assert_close(folded(images(4)), net.eval()(images(4)))
+
+
+def test_batch_norm_that_follows_no_linear_layer_is_not_folded():
+    for net in (
+        nn.Sequential(BatchNorm(3, 2)),
+        nn.Sequential(nn.Linear(3, 3), nn.ReLU(), BatchNorm(3, 2)),
+    ):
+        with pytest.raises(TypeError, match="expected a linear layer"):
+            fold_all(net)

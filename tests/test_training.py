@@ -245,6 +245,33 @@ def test_training_runs_in_training_mode_and_evaluation_does_not():
     assert net[1].num_batches_tracked.item() == 4
 
 
+def test_compiling_is_for_training_and_for_evaluation(monkeypatch):
+    made = []
+
+    class Fake:
+        problem = None
+
+        def __init__(self, module, mode):
+            made.append(self)
+            self.module, self.mode, self.calls = module, mode, []
+
+        def __call__(self, X):
+            self.calls.append((self.module.training, torch.is_grad_enabled()))
+            return self.module(X)
+
+    monkeypatch.setattr("training.Compiled", Fake)
+    net = make_net()
+    train(net, batches(20), batches(10), 2, 0.1, "cpu", compile=True)
+    training, evaluation = made
+    assert training.calls == 4 * [(True, True)]
+    assert evaluation.calls == 2 * [(False, False)]
+    assert all(fake.module is net and fake.mode is None for fake in made)
+    made.clear()
+    Fake.problem = "no compiler"
+    train(net, batches(20), batches(10), 2, 0.1, "cpu", compile=True)
+    assert [len(fake.calls) for fake in made] == [4, 0]  # nobody is told twice
+
+
 # --- evaluate --------------------------------------------------------------------
 
 
