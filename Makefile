@@ -95,7 +95,7 @@ test: check pdf
 	$(BIN)/python tools/install_compiler.py
 	rm -rf _build/html
 	$(BUILD)
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
+	$(BIN)/python -m pytest -n 3 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
 
 # One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others
 # are done. Make itself knows which are left, also after it was interrupted.
