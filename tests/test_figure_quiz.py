@@ -704,7 +704,7 @@ def _():
 
 @computes("extras.coin")
 def _():
-    random, mistakes = noise(2000), noise(2, 2000)[1] > 0
+    random, mistakes = noise(6000), noise(2, 6000)[1] > 0
     higher = random[mistakes][:, None] > random[~mistakes]
     assert higher.double().mean().item() == approx(0.5, abs=0.02)
     return "Nothing: a random number does as well", set()

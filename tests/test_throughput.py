@@ -13,8 +13,8 @@ import throughput
 from bn import BatchNorm
 from records import read_record
 from throughput import (
-    VarMeanBatchNorm,
     TextbookBatchNorm,
+    VarMeanBatchNorm,
     compiled_norm,
     goals,
     layer_functions,
