@@ -163,7 +163,7 @@ def test_every_chapter_and_section_has_a_bookmark_to_its_page(book, texts, web):
 
 
 def test_the_table_of_contents_has_the_pages_of_the_bookmarks(book, texts, entries):
-    contents = squeeze("".join(texts[1:4]))
+    contents = squeeze("".join(texts[1:6]))
     assert "Contents" in contents
     marks = bookmarks(book)
     for entry, (title, page, _) in zip(entries, marks, strict=True):
@@ -179,7 +179,9 @@ def test_every_page_has_its_number_and_its_chapters_title(book, texts, entries):
     for page in range(1, len(texts)):
         chapter = sum(start <= page for start in starts)
         head = titles[chapter - 1 : chapter] + [str(page + 1)]
-        assert texts[page].splitlines()[: len(head)] == head
+        # NFKC: a font may have one sign for two letters, as for the ff of "effects".
+        text = unicodedata.normalize("NFKC", texts[page])
+        assert text.splitlines()[: len(head)] == head
 
 
 def annotations(book):
