@@ -495,7 +495,7 @@ def from_torch(layer, num_dims=None, kind=BatchNorm):
     num_dims = dims[0] if num_dims is None else num_dims
     if num_dims not in dims:
         raise ValueError(f"{given.__name__} takes {dims} axes, not {num_dims}")
-    copy = kind(num_dims=num_dims, **_arguments(layer))
+    copy = kind(num_dims=num_dims, **constructor_arguments(layer))
     _copy_state(layer, copy, dict(zip(_TORCH_NAMES, _OUR_NAMES, strict=True)))
     return copy
 
@@ -512,9 +512,24 @@ def to_torch(layer):
     """
     if type(layer) not in (BatchNorm, ClosedFormBatchNorm):
         raise TypeError(f"expected a BatchNorm, got {type(layer).__name__}")
-    copy = TORCH_LAYERS[layer.num_dims](**_arguments(layer))
+    copy = TORCH_LAYERS[layer.num_dims](**constructor_arguments(layer))
     _copy_state(layer, copy, dict(zip(_OUR_NAMES, _TORCH_NAMES, strict=True)))
     return copy
+
+
+def constructor_arguments(layer):
+    """The arguments that make a layer like this one, of either library.
+
+    Args:
+        layer: a `BatchNorm` or one of PyTorch's.
+
+    >>> constructor_arguments(nn.BatchNorm2d(6))["num_features"]
+    6
+    """
+    names = ("num_features", "eps", "momentum", "affine")
+    arguments = {name: getattr(layer, name) for name in names}
+    # The attribute may have been switched off since; the statistics are still there.
+    return {**arguments, "track_running_stats": layer.running_mean is not None}
 
 
 def _at_least_single(x):
@@ -530,14 +545,6 @@ def _all_but_channels(x):
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 _OUR_NAMES = ("gamma", "beta", *_STATISTICS)
 _TORCH_NAMES = ("weight", "bias", *_STATISTICS)
-
-
-def _arguments(layer):
-    """The constructor's arguments that both libraries share."""
-    names = ("num_features", "eps", "momentum", "affine")
-    arguments = {name: getattr(layer, name) for name in names}
-    # The attribute may have been switched off since; the statistics are still there.
-    return {**arguments, "track_running_stats": layer.running_mean is not None}
 
 
 def _copy_state(source, target, new_names):

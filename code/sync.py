@@ -16,7 +16,7 @@ from collections import Counter
 import torch
 import torch.distributed as dist
 
-from bn import TORCH_LAYERS, BatchNorm, batch_norm
+from bn import TORCH_LAYERS, BatchNorm, batch_norm, constructor_arguments
 
 # What this process has sent for its layers: "messages", and the "floats" in them.
 sent = Counter()
@@ -227,12 +227,10 @@ def convert(net, process_group=None):
 
 
 def _synchronized(layer, process_group):
-    names = ("num_features", "num_dims", "eps", "momentum", "affine")
-    arguments = {name: getattr(layer, name) for name in names}
     new = SyncBatchNorm(
-        **arguments,
-        track_running_stats=layer.running_mean is not None,
+        num_dims=layer.num_dims,
         process_group=process_group,
+        **constructor_arguments(layer),
     )
     for name, tensor in (*layer.named_parameters(), *layer.named_buffers()):
         setattr(new, name, tensor)
