@@ -23,7 +23,7 @@ test execute: export TQDM_DISABLE = 1
 # Stored outputs are those of a processor. What macOS runners call a GPU is none, besides.
 test execute: export TRY_GPU = 0
 
-.PHONY: book serve epub pdf check hooks test execute new-chapter tidy measure lab links
+.PHONY: book serve epub pdf check colab hooks test execute new-chapter tidy measure lab links
 .PHONY: lighthouse repository clean help
 
 help:
@@ -89,13 +89,17 @@ check: $(BIN)/.installed
 hooks: $(BIN)/.installed
 	$(BIN)/python -m pre_commit install
 
-# Without the old pages: those of chapters that were removed would stay.
-test: check pdf
+colab: $(BIN)/.installed
 	$(BIN)/python tests/install_colab.py
+
+# Without the old pages: those of chapters that were removed would stay.
+test: $(BIN)/.installed
+	+$(MAKE) --no-print-directory -j 2 check colab pdf
 	$(BIN)/python tools/install_compiler.py
 	rm -rf _build/html
 	$(BUILD)
-	$(BIN)/python -m pytest -n 3 --dist loadscope --nbval --nbval-current-env tests code $(NOTEBOOKS)
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --nbval --nbval-current-env \
+	  tests code $(NOTEBOOKS)
 
 # One by one: a notebook that fails, or whose kernel dies, stays as it was, and the others
 # are done. Make itself knows which are left, also after it was interrupted.

@@ -30,6 +30,7 @@ import sys
 import time
 import types
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -129,6 +130,16 @@ def compiled_norm(norm):
     return make
 
 
+def lenet_by_pairs(norm):
+    """LeNet with each normalization and the sigmoid after it compiled as one."""
+    net = lenet(norm)
+    for i, (layer, activation) in enumerate(pairwise(list(net))):
+        if isinstance(activation, nn.Sigmoid):
+            net[i], net[i + 1] = nn.Sequential(layer, activation), nn.Identity()
+            net[i].compile(dynamic=False)
+    return net
+
+
 def layer_functions(norm, x):
     """What is timed of a layer: the forward pass, and both passes."""
     layer = norm(x.shape[1], x.dim()).to(x.device)
@@ -192,8 +203,8 @@ def measure_lenet(repetitions, device):
     y = torch.randint(10, (BATCH_SIZE,), device=device)
     graphs = "reduce-overhead" if X.is_cuda else None
 
-    def step(norm, mode=None, whole=False):
-        net = lenet(norm).to(device)
+    def step(net, mode=None, whole=False):
+        net = net.to(device)
         forward = Compiled(net, mode) if whole else net
         optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 
@@ -205,15 +216,17 @@ def measure_lenet(repetitions, device):
         return take
 
     functions = {
-        "textbook": step(TextbookBatchNorm),
-        "readable, by var_mean": step(VarMeanBatchNorm),
+        "textbook": step(lenet(TextbookBatchNorm)),
+        "readable, by var_mean": step(lenet(VarMeanBatchNorm)),
     }
     for name in ("readable", "closed form"):
-        layers = step(compiled_norm(VERSIONS[name]))
+        layers = step(lenet(compiled_norm(VERSIONS[name])))
         functions[f"{name}, layers compiled"] = layers
+    for name, norm in VERSIONS.items():
+        functions[f"{name}, with sigmoids compiled"] = step(lenet_by_pairs(norm))
     for name, norm in {"none": None, **VERSIONS}.items():
-        functions[name] = step(norm)
-        functions[f"{name}, net compiled"] = step(norm, graphs, whole=True)
+        functions[name] = step(lenet(norm))
+        functions[f"{name}, net compiled"] = step(lenet(norm), graphs, whole=True)
     turns = take_turns(functions, repetitions, device, least=0.3)
     return {k: rounded([BATCH_SIZE / s for s in v]) for k, v in turns.items()}
 
@@ -330,10 +343,12 @@ def measure_epochs(repetitions, device):
     else:
         print(f"{PEER_PACKAGE} could not be installed; its epochs are left out")
     seconds = {name: [] for name in functions}
-    compiled = {
-        "ours, from scratch, closed form, compiled": ClosedFormBatchNorm,
-        "ours, concise, compiled": torch_batch_norm,
-    }
+    compiled = {  # a net, and whether to compile it as a whole
+        "ours, from scratch, closed form, compiled": (lenet, ClosedFormBatchNorm, True),
+        "ours, from scratch, with sigmoids compiled": (
+            lenet_by_pairs, BatchNorm, False),
+        "ours, concise, compiled": (lenet, torch_batch_norm, True),
+    }  # fmt: skip
     seconds |= {name: [] for name in compiled}
     first = {name: [] for name in compiled}
     for repetition in range(repetitions):
@@ -343,11 +358,11 @@ def measure_epochs(repetitions, device):
             quietly(function)
             synchronize(device)
             seconds[name].append(time.perf_counter() - start)
-        for name, norm in compiled.items():
+        for name, (make, norm, whole) in compiled.items():
             ends = [time.perf_counter()]
-            net = lenet(norm)
-            quietly(lambda net=net, ends=ends: train(
-                net, *data, 2, 0.1, device, compile=True,
+            net = make(norm)
+            quietly(lambda net=net, ends=ends, whole=whole: train(
+                net, *data, 2, 0.1, device, compile=whole,
                 on_epoch=lambda history: ends.append(time.perf_counter()),
             ))  # fmt: skip
             seconds[name].append(ends[2] - ends[1])

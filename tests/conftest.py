@@ -4,6 +4,7 @@ import contextlib
 import functools
 import http.server
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from playwright.sync_api import sync_playwright
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = "code", "extensions", "measurements", "tools"
@@ -64,6 +66,21 @@ def pytest_configure(config):
     """Compare the values in claims only where they can be equal."""
     if torch.backends.cpu.get_cpu_capability() != STORED_WITH:
         config.option.nbval_sanitize_with = str(ROOT / "tests/other_processors.cfg")
+
+
+class ByNotebook(LoadScopeScheduling):
+    """A module of tests stays on one worker, but for the notebooks in Colab.
+
+    Together they take longer than anything else, so each is a group for itself.
+    """
+
+    def _split_scope(self, nodeid):
+        notebook = re.search(r"test_colab\.py::\w+\[(.+)\]$", nodeid)
+        return notebook[1] if notebook else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return ByNotebook(config, log)
 
 
 def pytest_terminal_summary(terminalreporter):

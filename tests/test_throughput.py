@@ -11,13 +11,16 @@ from torchvision.datasets import FashionMNIST
 
 import throughput
 from bn import BatchNorm
+from nets import lenet
 from records import read_record
+from seeds import set_seed
 from throughput import (
     TextbookBatchNorm,
     VarMeanBatchNorm,
     compiled_norm,
     goals,
     layer_functions,
+    lenet_by_pairs,
 )
 
 RUNS = read_record("throughput")["runs"]
@@ -132,6 +135,19 @@ def test_a_compiled_layer_keeps_its_names(monkeypatch):
     layer = compiled_norm(BatchNorm)(3, 4)
     assert compiled == [layer]
     assert list(layer.state_dict()) == list(BatchNorm(3, 4).state_dict())
+
+
+def test_lenet_by_pairs_is_lenet(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self, **_: compiled.append(self))
+    x = torch.rand(8, 1, 28, 28)
+    set_seed(0)
+    expected = lenet(BatchNorm)(x)
+    set_seed(0)
+    assert torch.equal(lenet_by_pairs(BatchNorm)(x), expected)
+    assert [[type(layer) for layer in pair] for pair in compiled] == [
+        [BatchNorm, nn.Sigmoid]
+    ] * 4
 
 
 def test_a_small_measurement_has_the_form_of_the_record():
