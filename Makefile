@@ -59,7 +59,7 @@ $(BIN)/.installed: requirements.txt constraints.txt
 	    apt-get -qy install --no-install-recommends "$$package"; \
 	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
 	"$(PYTHON)" -m venv .venv
-	@echo "Installing into .venv: 6 GB, a few minutes ..."
+	@echo "Installing into .venv: 7 GB, a few minutes ..."
 	$(BIN)/python -m pip install --quiet -r requirements.txt $(VERSIONS)
 	@touch $@
 

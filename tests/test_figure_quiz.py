@@ -20,6 +20,7 @@ from torch.nn.functional import cross_entropy, instance_norm, normalize
 
 from bn import BatchNorm, batch_norm, closed_form_batch_norm, fold
 from conftest import ROOT, alive
+from conventions import CONVENTIONS
 from fashion_mnist import load
 from figures import Quiz
 from figures.quiz import read_questions
@@ -756,6 +757,42 @@ def _():
     values = channels * examples
     said = {channels, backward, forward, values, 2 * values}
     return str(forward + backward), {str(n) for n in (forward + backward, *said)}
+
+
+@computes("conventions.typed")
+def _():
+    layer = BatchNorm(1, num_dims=2, momentum=0.99).double()
+    for value in (0, 0, 100):  # what the last batch counts, in percent
+        layer(column(value, value))
+    newest = layer.running_mean.item()
+    keras = CONVENTIONS["Keras"].newest(0.99)
+    past = f"{100 - newest:g}"
+    for momentum in (0, 1):
+        BatchNorm(1, num_dims=2, momentum=momentum)
+    right = f"Little but the last batch, which counts {newest:g} %"
+    return right, {f"{newest:g}", f"{keras:g}", past, "0", "1"}
+
+
+@computes("conventions.pairs")
+def _():
+    pairs = torch.cartesian_prod(column(-1, 1)[:, 0], column(-1, 1)[:, 0])
+    biased, unbiased = (pairs.var(1, correction=c).mean().item() for c in (0, 1))
+    assert CONVENTIONS["Keras"].correction == 0
+    factor = unbiased / biased
+    right = {1: "As large as the true variance", 0.5: "Half the true variance"}[biased]
+    return right, {f"{factor:g}", f"{biased**-0.5:.2f}"}
+
+
+@computes("conventions.square")
+def _():
+    x = noise(4, 3, 3, 3) + column(0, 10, 20)[:, 0]  # of channels, on the last axis
+    y = BatchNorm(3, num_dims=4).double()(x)
+    assert same(y.mean((0, 2, 3)), torch.zeros(3).double())
+    assert y.mean((0, 1, 2)).abs().max() > 1
+    with pytest.raises(ValueError, match="channels on axis 1"):
+        BatchNorm(3, num_dims=4).double()(noise(4, 5, 5, 3))
+    right = "Each row of pixels is normalized, over all images, columns and channels"
+    return right, {"1"}  # axis 1
 
 
 def numbers(text):
