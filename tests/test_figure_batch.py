@@ -51,6 +51,7 @@ def test_the_picture_shows_where_the_examples_go():
     for words in ("mean μ 8.0", "spread σ 5.0", "x̂", "y"):
         assert f">{words}<" in picture
     assert f"M{place(3.0)} 44V84H{place(13.0)}V44" in picture
+    assert f"M{place(-1.0)} 140V180H{place(1.0)}V140" in picture
     assert "→" not in picture
     picture = Batch(x=[1.0, 7.0], gamma=8.0, beta=14.0).picture()
     assert ">22.0 →<" in picture and "←" not in picture
@@ -101,16 +102,19 @@ def agrees(figure, gamma, beta, eps):
     assert band == pytest.approx([mean - sigma, 44, 84, mean + sigma, 44])
     assert ruler[:3] == pytest.approx([mean, 36, mean + sigma])
     labels = shown["labels"]
-    for name, value, at in (
-        ("mean μ", mean, mean),
-        ("spread σ", sigma, mean + sigma / 2),
-    ):
+    ends = {}
+    for name, value in (("mean μ", mean), ("spread σ", sigma)):
         (text,) = (text for text in labels if text.startswith(name))
-        left, right = labels[text]
         assert float(text.split()[2].replace("−", "-")) == pytest.approx(
             value, abs=0.0501
         )
-        assert left - 0.01 <= (at + 4) / 24 <= right + 0.01
+        ends[name] = labels[text]
+    left, right = ends["spread σ"]
+    assert left - 0.01 <= (mean + sigma / 2 + 4) / 24 <= right + 0.01
+    left, right = ends["mean μ"]  # ends at its place, or else begins with the line
+    at = (mean + 4) / 24
+    assert left > -0.01 and (at - 0.04 < right < at or left < 0.1)
+    assert shown["band"] == pytest.approx([3 / 24, 5 / 24], abs=0.001)  # from -1 to 1
     for value in (0, 5, 10, 15, 20):
         left, right = labels[str(value)]
         assert (left + right) / 2 == pytest.approx((value + 4) / 24, abs=0.002)
@@ -156,7 +160,9 @@ READ = """e => {
       d.match(/-?[\\d.]+(e-?\\d+)?/g)?.map(Number));
   }
   for (const label of e.querySelectorAll(".bn-batch i")) {
-    const box = label.getBoundingClientRect();
+    const words = document.createRange();
+    words.selectNodeContents(label);
+    const box = words.getBoundingClientRect();
     labels[label.innerText] = [box.left, box.right].map(x => (x - left) / width);
   }
   const beads = [...e.querySelectorAll("[name=x]")].filter(
@@ -168,7 +174,10 @@ READ = """e => {
     i => i.innerText);
   const sentence = e.querySelector("[aria-live=polite]").textContent;
   const axes = svg.getAttribute("viewBox");
-  return { axes, paths, labels, beads, outputs, beyond, sentence };
+  const ground = getComputedStyle(svg), wide = parseFloat(ground.backgroundSize) / 100;
+  const start = parseFloat(ground.backgroundPositionX) / 100 * (1 - wide);
+  const band = [start, start + wide];
+  return { axes, band, paths, labels, beads, outputs, beyond, sentence };
 }"""
 
 

@@ -171,8 +171,8 @@ def test_the_picture_says_the_numbers_of_its_state():
     written = re.findall(r">(0\.\d{3})<", picture)
     reached = [final(net, 1, "train_acc") for net in NETS.values()]
     assert [float(value) for value in written] == close([*reached, *reached], 0.00051)
-    assert "after epoch 10:" in picture
-    assert "after epoch 2, the last recorded:" in Explorer(epoch=3).picture()
+    assert "after epoch 10, layer" in picture
+    assert "after epoch 2, the last recorded, layer" in Explorer(epoch=3).picture()
 
 
 @pytest.fixture(params=["06-lenet", "index"])
@@ -190,7 +190,7 @@ def agrees(figure, rate, epoch):
     said = [slider["said"] for slider in shown["sliders"]]
     assert f"On test images at rate {lr:g}:" in notes[0]
     assert notes[1].startswith(f"at rate {lr:g}:")
-    assert notes[2].startswith(f"after epoch {seen}{late}: ")
+    assert notes[2] == f"after epoch {seen}{late}, layer by layer"
     assert said[0].startswith(f"{lr:g}: ")
     assert said[1].startswith(f"{epoch}: accuracy batch norm ")
     assert f"; beyond ±4 after epoch {seen}{late}: " in said[1]

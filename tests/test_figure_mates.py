@@ -21,7 +21,7 @@ START = {
     **{"size": 8, "momentum": 0.1, "seen": 32, "mode": "training", "moved": {}},
     "yours": YOURS,
 }
-LIMITS = [(0, 0.5), (0, 1), (-3, 3)]  # of the panels of mean, spread and output
+LIMITS = [(0, 0.5), (0, 1), (-2.5, 4)]  # of the panels of mean, spread and output
 
 
 def test_the_record_has_the_brightness_of_the_images():
@@ -95,14 +95,14 @@ def below(mode, lines, dots, own, true, i):
     """The marks in the panel of means (0), spreads (1) or outputs (2)."""
     training, seen = mode == "training", len(dots)
     used = own if training else lines[-1]
-    goal, at = down(true[i], i), down(lines[-1][i], i)
+    goal, at = down(true[i], i), down(used[i], i)
     return {
-        "now": [seen + training, 0, 104],
+        "now": [seen, 0, 104],
         "true": [0, goal, 60],
         "dots": flat((k + 1, down(dot[i], i)) for k, dot in enumerate(dots)),
         "run": flat((k, down(line[i], i)) for k, line in enumerate(lines)),
-        "gap": [seen, at, goal],
-        "mark": [seen + training, down(used[i], i)],
+        "gap": [seen + training, at, goal],
+        "mark": [seen + training, at],
     }
 
 
@@ -176,7 +176,8 @@ def today_agrees(shown, mode, yours, lines, own):
 
 
 def past_agrees(shown, mode, lines, dots, own, true):
-    training, now, seen = mode == "training", lines[-1], len(dots)
+    training, seen = mode == "training", len(dots)
+    used = own if training else lines[-1]
     for i, chart in enumerate(shown["past"]):
         assert chart["axes"] == "0 0 60 104"
         marks = below(mode, lines, dots, own, true, i)
@@ -184,7 +185,7 @@ def past_agrees(shown, mode, lines, dots, own, true):
         # Of the outputs, dots are drawn in training mode, and a line in prediction.
         hidden = set()
         if i == 2:
-            hidden = {"run", "gap"} if training else {"dots"}
+            hidden = {"run"} if training else {"dots"}
         assert set(chart["paths"]) - set(chart["shown"]) == hidden
         # Blue is what the output rests on.
         colours = chart["colours"]
@@ -192,7 +193,7 @@ def past_agrees(shown, mode, lines, dots, own, true):
         assert (colours["run"] == colours["mark"]) == (i == 2 or not training)
         assert (colours["dots"] == colours["mark"]) == (i == 2)
 
-        high, zero, goal, *gap = chart["labels"]
+        high, zero, goal, gap = chart["labels"]
         assert [high[0], zero[0]] == [str(LIMITS[i][1]), "0"]
         for (_, (_, _, top, bottom)), place in (
             *((high, 0), (zero, down(0, i)), (goal, down(true[i], i))),
@@ -200,13 +201,10 @@ def past_agrees(shown, mode, lines, dots, own, true):
             assert (top + bottom) / 2 == pytest.approx(place, abs=0.6)
         assert goal[0].startswith("true")
         assert numbers(goal[0]) == pytest.approx([true[i]], abs=0.000501)
-        distance = abs(now[i] - true[i])
-        if i == 2 and training:
-            assert gap == []
-            continue
-        ((text, (left, _, top, bottom)),) = gap
-        values = [distance] if i == 2 else [now[i], distance]
-        assert text.split()[::2] == ["running", "gap"][i // 2 :]
+        text, (left, _, top, bottom) = gap
+        values = [used[i], abs(used[i] - true[i])][i // 2 :]
+        basis = "batch" if training else "running"
+        assert text.split()[::2] == [basis, "gap"][i // 2 :]
         assert numbers(text) == pytest.approx(values, abs=0.000501)
         # Beside the end of the line, but never on the words about the truth.
         assert 0 < (left - seen / 60) * chart["width"] < 24
@@ -471,7 +469,7 @@ def test_no_words_lie_on_others(figure, mode):
             slider(figure, "seen").fill(str(seen))
             slider(figure, "momentum").fill(str(exponent))
             words = figure.evaluate(WORDS)
-            assert len(words) == 19 + (mode == "prediction")
+            assert len(words) == 20
             for i, (text, left, right, top, bottom) in enumerate(words):
                 assert left >= 0 and right <= width
                 for other, start, end, upper, lower in words[:i]:
@@ -505,9 +503,9 @@ def test_the_picture_shows_the_same(mode):
     assert f"mean {used[0]:.3f} ± spread {used[1]:.3f}<" in picture
     for i in range(3):
         assert f">true {true[i]:.3f}<" in picture
-        if i < 2 or mode == "prediction":
-            assert f">gap {abs(lines[-1][i] - true[i]):.3f}<" in picture
-        assert (f">running {lines[-1][i]:.3f}<" in picture) == (i < 2)
+        assert f">gap {abs(used[i] - true[i]):.3f}<" in picture
+        basis = "batch" if mode == "training" else "running"
+        assert (f">{basis} {used[i]:.3f}<" in picture) == (i < 2)
     top, *panels = picture.split("<g transform")
     held = [
         (
@@ -532,7 +530,7 @@ def test_the_picture_shows_the_same(mode):
             for d in re.findall(r' d="(.*?)"', part)
         ]
         if i == 3:
-            apart = apart | ({"run", "gap"} if mode == "training" else {"dots"})
+            apart = apart | {"run" if mode == "training" else "dots"}
         for kind in set(marks) - apart:
             places = marks[kind]
             if kind == "true":

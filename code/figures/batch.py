@@ -19,8 +19,9 @@ class Batch(Figure):
 
     name = "batch"
     caption = (
-        "A batch x, the normalized batch x̂, and y: a thread follows each example. The "
-        "spread σ is the standard deviation; ε is a small number added to σ²."
+        "A batch x, the normalized batch x̂, and y: a thread follows each example. Drag "
+        "a grey dot. The bands reach one spread σ, the standard deviation, to either "
+        "side of the mean: x̂ has mean 0 and spread 1. ε is a small number added to σ²."
     )
     x = traitlets.List(traitlets.Float(), [1.0, 7.0, 9.0, 15.0], 1, 8).tag(sync=True)
     gamma = traitlets.Float(1.0).tag(sync=True)
@@ -61,6 +62,8 @@ def _picture(x, gamma, beta, eps):
         'normalized, and then scaled and shifted">',
         f'<path class="bn-band" fill="#dbe8f2" '
         f'd="M{place(mean - spread)} 44V84H{right}V44"/>',
+        '<path class="bn-band" fill="#dbe8f2" '
+        f'd="M{place(-1.0)} 140V180H{place(1.0)}V140"/>',
         '<g fill="none"><path class="bn-line" stroke="#8a9099" '
         f'd="M40 64h576M40 160h576M40 256h576{ticks}"/>',
         '<path class="bn-used" stroke="#0072b2" stroke-width="1.5" '
@@ -78,7 +81,7 @@ def _picture(x, gamma, beta, eps):
             parts.append(f'<circle class="{look}" cx="{at}" cy="{64 + 96 * i}"/>')
     parts += [
         f'<path class="bn-fulcrum" fill="#0072b2" d="M{middle} 84l9 15h-18z"/>',
-        text(mean, 114, f"mean μ {_write(mean)}", look=halo),
+        text(max(mean, -0.5) - 1 / 3, 41, f"mean μ {_write(mean)}", "end"),
         text(mean + spread / 2, 24, f"spread σ {_write(spread)}"),
         *(
             text(-5, 69 + 96 * i, name, look="font-style: italic")

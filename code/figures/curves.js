@@ -1,7 +1,7 @@
 // Learning curves: the accuracies of each net over the epochs, and beside them the numbers of one epoch.
 
 const WHAT = { train_acc: "training", test_acc: "test", fresh: "test, fresh" };
-const TICKS = [0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99];
+const TICKS = [0, 0.1, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99];
 const [LEFT, RIGHT, TOP, ZERO, AXIS, ROW] = [56, 136, 14, 240, 296, 34]; // px; the worst lies at ZERO
 
 const path = (kind, d) => `<path class="bn-${kind}" d="M${d}"/>`;
@@ -73,7 +73,7 @@ function render({ model, el }) {
       const short = name.replace(/(.{13}).{2,}/, "$1…").replace(/[&<]/g, (c) => `&#${c.charCodeAt()};`);
       y = Math.max(y + ROW, Math.min(up(here(line)), AXIS + 26 - ROW * (lines.length - 1 - i)));
       marks.push(
-        path("lead", `${dots[epoch - 1] ?? dots.at(-1)}L${right + 10} ${y}`),
+        path(`lead bn-${kind}`, `${dots[epoch - 1] ?? dots.at(-1)}L${right + 10} ${y}`),
         path(`curve bn-${kind} bn-${key}`, dots.join("L")),
         path(`point bn-${kind} bn-${key}`, `${dots[epoch - 1] ?? "-9-9"}h0`),
         write(right + 14, short, y - 2, "start", `ink bn-${kind}`),

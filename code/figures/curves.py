@@ -145,7 +145,7 @@ def _chart(epochs, epoch, runs, lines):
         return f'<path class="bn-{kind}" {looks} d="M{d}"/>'
 
     last = ZERO + 16
-    for value in (0, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99):
+    for value in (0, 0.1, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99):
         if 0 <= (y := up(value)) <= last - 16:
             last = y
             yield path("grid", [(34, y), (right, y)], GREY)
@@ -193,8 +193,9 @@ def _chart(epochs, epoch, runs, lines):
         kind, key, values = line["run"]["kind"], line["key"], line["values"]
         points = [(across(e), up(value)) for e, value in enumerate(values, 1)]
         y = max(y + ROW, min(up(here(line)), AXIS + 26 - ROW * below))
-        yield path("lead", [points[:epoch][-1], (right + 10, y)], GREY)
-        looks = f'fill="none" stroke="{KINDS[kind]}" {STROKES[key]}'
+        looks = f'stroke="{KINDS[kind]}"'
+        yield path(f"lead bn-{kind}", [points[:epoch][-1], (right + 10, y)], looks)
+        looks = f'fill="none" {looks} {STROKES[key]}'
         yield path(f"curve bn-{kind} bn-{key}", points, looks)
         if epoch <= len(values):
             (at, height), r = points[epoch - 1], 3.5 if key == "train_acc" else 5

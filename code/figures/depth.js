@@ -1,10 +1,9 @@
 // Down the depth: a ladder for each net and direction; each rung is a layer, the input at the foot.
 
 const power = (_, k) => `·10${k.replace(/./g, (c) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[c] ?? "⁻")}`;
-const times = (v) => {
-  const text = v < 0.01 || v >= 999.5 ? v?.toExponential(2) : v.toPrecision(3);
-  return v ? `×${text.replace(/e\+?(.*)/, power)}` : "< 10⁻²⁷";
-};
+const times = (v) =>
+  (v < 0.01 || v >= 999.5 ? v?.toExponential(2) : v.toPrecision(3))?.replace(/e\+?(.*)/, power) ??
+  "less than 10⁻²⁷";
 const each = (list, f) => list.map(f).join("");
 
 function render({ model, el }) {
@@ -72,7 +71,7 @@ function render({ model, el }) {
     for (const head of table.querySelectorAll("button")) head.ariaPressed = head.textContent === chosen;
     at.ariaValueText = `${layer} of ${depth}`;
     sentence.textContent = nets[chosen].said[depth];
-    reading.textContent = `At layer ${layer} the variance is ${here[0]}, the gradient ${here[1]}. ${nets[chosen].theory}`;
+    reading.textContent = `Up to layer ${layer} the variance is multiplied by ${here[0]}, down to it the gradient by ${here[1]}. ${nets[chosen].theory}`;
   }
   for (const name of ["depth", "layer", "net"]) model.on(`change:${name}`, draw);
   draw();

@@ -13,14 +13,16 @@ DEPTHS = [2, 3, 5, 7, 10, 15, 20, 30, 40, 50, 60, 80, 100]
 # What theory says of the growth a layer, of the variance on its way up and of the
 # gradient on its way down.
 THEORY = {
-    "plain": "In theory ×0.167 and ×0.408 a layer.",  # 1/6, √(1/6)
-    "plain, He": "In theory the gradient stays.",
-    "batch norm": "In theory the variance stays, and the gradient grows "
-    "×√(π/(π − 1)) = ×1.21 a layer.",
-    "residual": "In theory ×2 and ×1.41 a layer.",  # √2
-    "residual + batch norm": "In theory a layer adds 0.68 to the variance, "
-    "so it grows ever less.",  # 1 − 1/π
-    "SkipInit": "In theory both stay.",
+    "plain": "In theory each layer multiplies the variance by 0.167 and the gradient "
+    "by 0.408.",  # 1/6, √(1/6)
+    "plain, He": "In theory the gradient stays as it is.",
+    "batch norm": "In theory the variance stays as it is, and each layer multiplies "
+    "the gradient by √(π/(π − 1)) = 1.21.",
+    "residual": "In theory each layer multiplies the variance by 2 and the gradient "
+    "by 1.41.",  # √2
+    "residual + batch norm": "In theory each layer adds 0.68 to the variance, "
+    "a factor ever closer to 1.",  # 1 − 1/π
+    "SkipInit": "In theory both stay as they are.",
 }
 ROWS = [
     {
@@ -55,11 +57,11 @@ class Depth(Figure):
 
     name = "depth"
     caption = (
-        "Six nets before training; each rung is a layer. On the axis a value is 1, "
-        "unchanged; right of it it has grown on its way, left of it shrunk, on scales "
-        "of powers of ten; a dotted rung goes on beyond them. Below a ladder stands "
-        "the growth a layer, the factor that fits best. Medians over nine draws of "
-        "weights and images."
+        "Six nets before training; each rung is a layer. Blue: with batch norm. On the "
+        "axis a value is 1, unchanged; to the right it has grown, to the left shrunk, "
+        "on scales of powers of ten; a dotted rung goes on beyond them. Below a ladder "
+        "stands the growth a layer, the factor that fits best. Medians over nine draws "
+        "of weights and images."
     )
     depth = traitlets.Enum(DEPTHS, 50).tag(sync=True)
     layer = traitlets.Int(25, min=1).tag(sync=True)
@@ -88,9 +90,9 @@ def _relative(net, run):
         "variance": variance,
         "gradient": gradient,
         "said": {
-            str(depth): f"{net}: from the first of {depth} layers to the last the "
-            f"variance is {_times(variance[depth - 1])}, from the last to the first "
-            f"the gradient {_times(gradient[str(depth)][0])}."
+            str(depth): f"{net}: from the first of {depth} layers to the last, the "
+            f"variance is multiplied by {_times(variance[depth - 1])}; down to the "
+            f"first, the gradient by {_times(gradient[str(depth)][0])}."
             for depth in DEPTHS
         },
         "growth": {depth: _growth(both) for depth, both in run["growth"].items()},
@@ -106,13 +108,13 @@ def _growth(seeds):
 
 
 def _times(value):
-    """A factor to three digits: ×0.967, or ×2.34·10⁷."""
+    """A factor to three digits: 0.967, or 2.34·10⁷."""
     if value is None:
-        return "< 10⁻²⁷"  # a variance below 1e-30 is not recorded
+        return "less than 10⁻²⁷"  # a variance below 1e-30 is not recorded
     mantissa, exponent = f"{value:.2e}".split("e")
     if -3 < int(exponent) < 3:
-        return f"×{value:.{2 - int(exponent)}f}"
-    return f"×{mantissa}·10{_raised(int(exponent))}"
+        return f"{value:.{2 - int(exponent)}f}"
+    return f"{mantissa}·10{_raised(int(exponent))}"
 
 
 def _raised(power):
@@ -124,7 +126,7 @@ def _picture(depth, layer, net, data, width=104, height=180):
     nets = data["nets"]
     said = nets[net]["said"][str(depth)]
     parts = [
-        f'<svg viewBox="0 0 640 618" fill="currentColor" role="img" '
+        f'<svg viewBox="0 0 640 634" fill="currentColor" role="img" '
         f'aria-label="{html.escape(said)}">'
     ]
 
@@ -139,13 +141,13 @@ def _picture(depth, layer, net, data, width=104, height=180):
         write(x, y, text, 14, anchor, 600)
 
     bold(8, 16, f"{depth} layers", "start")
-    upwards, downwards = said.rsplit(", ", 1)  # a line would be too long
-    write(100, 16, f"{upwards},", 13, "start")
-    write(100, 34, downwards, 13, "start")
+    which, how_far = said.split(", the ", 1)  # a line would be too long
+    write(100, 16, f"{which},", 13, "start")
+    write(100, 34, f"the {how_far}", 13, "start")
     here = []
     for column, name in enumerate(nets):
-        for y, line in zip((62, 46), reversed(name.split(" + ")), strict=False):
-            bold(60 + width * column, y, f"{line} +" if y == 46 else line)
+        for y, line in zip((72, 57), reversed(name.split(" + ")), strict=False):
+            bold(60 + width * column, y, f"{line} +" if y == 57 else line)
     for backward, (row, top) in enumerate(zip(data["rows"], (108, 366), strict=True)):
         bottom = top + height
         bold(8, top - 14, row["name"], "start")
@@ -176,8 +178,8 @@ def _picture(depth, layer, net, data, width=104, height=180):
             (16 + width / 2, bottom - 8, "input"),
         ):
             write(x, y, label, anchor="start")
-    reading = f"the variance is {here[0]}, the gradient {here[1]}"
-    write(8, 610, f"{net}: at layer {layer} {reading}.", 14, "start")
+    write(8, 608, f"{net}: up to layer {layer} the variance is multiplied", 14, "start")
+    write(8, 626, f"by {here[0]}, down to it the gradient by {here[1]}.", 14, "start")
     return "".join([*parts, "</svg>"])
 
 

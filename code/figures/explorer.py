@@ -36,10 +36,10 @@ TEXTS = [
 ]
 # What the buttons say and set.
 TRIES = {
-    "rate 0.01: only one starts": {"rate": 0, "epoch": 10},
-    "rate 1: the first epoch": {"rate": 4, "epoch": 1},
+    "rate 0.01: one starts": {"rate": 0, "epoch": 10},
+    "rate 1: first epoch": {"rate": 4, "epoch": 1},
     "rate 1: the end": {"rate": 4, "epoch": 10},
-    "rate 3: saturated, yet both learn": {"rate": 5, "epoch": 10},
+    "rate 3: saturated": {"rate": 5, "epoch": 10},
 }
 SATURATED = 4.0  # beyond, a sigmoid is within 2 % of 0 or 1
 
@@ -64,9 +64,9 @@ class Explorer(Figure):
         "LeNet on Fashion-MNIST, with batch norm in blue and without in orange. A thin "
         "line is one run, a thick one the median of five. The scale stretches as "
         "errors become few: from 0.8 to 0.9 they halve. On test images batch norm’s "
-        "statistics were measured afresh. Beyond ±4 a sigmoid hardly answers; the "
-        "histograms, of one run, gather at their edges what lies beyond ±8, and have "
-        "batch norm above."
+        "statistics were measured afresh. Beyond ±4 a sigmoid hardly answers; on the "
+        "right stands the share of what lies there. The histograms, of one run, have "
+        "batch norm above and gather at their edges what lies beyond ±8."
     )
     rate = traitlets.Int(RATES.index(1), min=0, max=len(RATES) - 1).tag(sync=True)
     epoch = traitlets.Int(1, min=1, max=10).tag(sync=True)
@@ -166,7 +166,7 @@ def _describe(data):
                 for i in rates
             ],
             [f"at rate {rate:g}: five runs of each and their median" for rate in RATES],
-            [f"{moment}: what lies beyond ±4" for moment in moments],
+            [f"{moment}, layer by layer" for moment in moments],
         ],
         "said": [[[f"{RATES[i]:g}: {ends[i]}"] for i in rates], shares],
     }

@@ -35,9 +35,9 @@ function render({ model, el }) {
       <input type="range" name="yours" max="1" step="0.005" aria-label="yours"></div></div>
     <p class="bn-head">The batches before</p>
     <div class="bn-controls">${slider("momentum", 'name="momentum" min="-2" max="0" step="0.1"')}
-    ${slider("batch size", 'name="size" min="2" max="16"')}</div>
+    ${buttons.join("")}${slider("batch size", 'name="size" min="2" max="16"')}</div>
     <div class="bn-past"></div>${slider("batches seen", 'name="seen" max="60"')}
-    <div class="bn-controls">${button("next batch")}${buttons.join("")}</div></form>`;
+    <div class="bn-controls">${button("next batch")}</div></form>`;
   const form = el.firstChild;
   const [, above, , , past] = form.children;
   const [result, today] = above.children;
@@ -65,9 +65,9 @@ function render({ model, el }) {
       line.push(views(running));
       dots.push([...views(own).slice(0, 2), company(k)[2]]);
     }
-    const [now, real, own] = [line[seen], views(truth), company(seen)];
+    const [real, own] = [views(truth), company(seen)];
     const training = mode === "training";
-    const used = training ? own : now;
+    const used = training ? own : line[seen];
     const [mean, spread, output] = used;
     const { panels, basis, [changed]: said } = get("words")[mode];
 
@@ -95,18 +95,18 @@ function render({ model, el }) {
     // Below, batch by batch, a panel each for mean, spread and output.
     const panel = ([title, low, high], i) => {
       const level = (v) => (TALL * (high - Math.min(high, Math.max(low, v)))) / (high - low);
-      const [at, goal] = [level(now[i]), level(real[i])];
+      const [at, goal] = [used[i], real[i]].map(level);
       const paths = {
-        now: `M${seen + training} 0V${TALL}`,
+        now: `M${seen} 0V${TALL}`,
         true: `M0 ${goal}H${WIDE}`,
         dots: dots.map((v, k) => `M${k + 1} ${level(v[i])}h0`).join(""),
         run: `M${line.map((v, k) => `${k} ${level(v[i])}`)}`,
-        gap: `M${seen} ${at}V${goal}`,
-        mark: `M${seen + training} ${level(used[i])}h0`,
+        gap: `M${seen + training} ${at}V${goal}`,
+        mark: `M${seen + training} ${at}h0`,
       };
       const y =
         goal < 58 ? Math.min(Math.max(at, goal + 19), 79) - 9 : Math.min(Math.max(at, 27), goal - 19) - 27;
-      const gap = `<b>running ${write(now[i])}</b>gap ${write(Math.abs(now[i] - real[i]))}`;
+      const gap = `<b>${basis} ${write(used[i])}</b>gap ${write(Math.abs(used[i] - real[i]))}`;
       return `<div>${title}${chart(WIDE, TALL, paths)}${label(1, goal, `true ${write(real[i])}`)}
         ${label((seen + 1) / WIDE, y, gap)}</div>`;
     };

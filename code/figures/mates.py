@@ -26,7 +26,7 @@ STATES = {
     "momentum 1": {"momentum": 1.0},
     "momentum 0.01": {"momentum": 0.01},
 }
-LIMITS = [(0, 0.5), (0, 1), (-3, 3)]  # of mean, spread and output
+LIMITS = [(0, 0.5), (0, 1), (-2.5, 4)]  # of mean, spread and output
 TITLES = ["mean of each batch", "spread of each batch", "your output in each batch"]
 BOLD = "font-weight: 600"
 # What is said of a mode, and when one of the traits has changed.
@@ -104,8 +104,9 @@ class Mates(Figure):
     name = "mates"
     caption = (
         "The brightness of your image, a pullover, in a batch of training images. Blue "
-        "is what your output rests on: today’s batch, or the running statistics, which "
-        "start from mean 0 and spread 1 and have not seen yours. The true ones are "
+        "is what your output rests on: today’s batch or, in prediction mode, the "
+        "running statistics, which start from mean 0 and spread 1 and have not seen "
+        "yours; a grey frame then shows where today’s batch lies. The true values are "
         "those of 60,000 images. A dot is a batch; in the last panel, what your output "
         "would have been in it."
     )
@@ -176,20 +177,17 @@ def _text(x, y, words, anchor="start", look=""):
 def _panel(i, training, line, dots, true, used):
     """What was from batch to batch, what is true and, in blue, what is used."""
     grey, blue = 'class="bn-past" stroke="#555"', 'class="bn-used" stroke="#0072b2"'
-    now, seen, low = line[-1], len(dots), _down(0, i)
-    at, goal, end = _down(now, i), _down(true, i), 34 + 9 * seen
+    seen, low = len(dots), _down(0, i)
+    at, goal, end = _down(used, i), _down(true, i), 34 + 9 * (seen + training)
     run = "L".join(f"{34 + 9 * k} {_down(v, i)}" for k, v in enumerate(line))
     dotted = "".join(f"M{43 + 9 * k} {_down(v, i)}h0" for k, v in enumerate(dots))
-    past, words = "", []
+    past, basis = "", "batch" if training else "running"
+    words = [f"{basis} {used:.3f}", f"gap {abs(used - true):.3f}"][i // 2 :]
     if i < 2 or training:
         look = grey if i < 2 else blue
         past = f'<path {look} stroke-width="5" opacity="0.5" d="{dotted}"/>'
     if i < 2 or not training:
-        past += f"""
-<path {grey if training else blue} stroke-width="2" d="M{run}"/>
-<path {grey} stroke-width="7" stroke-linecap="butt" opacity="0.4" \
-d="M{end} {at}V{goal}"/>"""
-        words = [f"running {now:.3f}", f"gap {abs(now - true):.3f}"][i // 2 :]
+        past += f'\n<path {grey if training else blue} stroke-width="2" d="M{run}"/>'
     if goal < 58:
         y = min(max(at, goal + 19), 79) + 5
     else:
@@ -205,10 +203,12 @@ d="M{end} {at}V{goal}"/>"""
     return f"""\
 <g transform="translate(0 {290 + 142 * i})">
 <g fill="none" stroke-linecap="round">
-<path class="bn-line" stroke="#8a9099" d="M34 {low}H574M{end + 9 * training} 0V104"/>
+<path class="bn-line" stroke="#8a9099" d="M34 {low}H574M{34 + 9 * seen} 0V104"/>
 <path {grey} stroke-dasharray="5 4" d="M34 {goal}H574"/>
 {past}
-<path {blue} stroke-width="11" d="M{end + 9 * training} {_down(used, i)}h0"/></g>
+<path {grey} stroke-width="7" stroke-linecap="butt" opacity="0.4" \
+d="M{end} {at}V{goal}"/>
+<path {blue} stroke-width="11" d="M{end} {at}h0"/></g>
 {labels}
 </g>"""
 

@@ -28,9 +28,9 @@ class Share(Figure):
 
     name = "share"
     caption = (
-        "Three examples (columns) with four channels (rows) of four by four numbers; "
-        "those that share a mean with the chosen one are blue. The two greys tell "
-        "the other crowds apart, each with a mean of its own."
+        "Three examples (columns) with four channels (rows) of four by four numbers. "
+        "Point at a number: all that share its mean turn blue. The two greys tell the "
+        "other crowds apart, each with a mean of its own."
     )
     kind = traitlets.Enum([*KINDS], "batch").tag(sync=True)
     cell = traitlets.List(traitlets.Int(), [1, 1, 1, 1]).tag(sync=True)

@@ -42,7 +42,7 @@ TOLD = [
         "−Σ(dL/dx̂ · x̂) / 2 / (σ²+ε) = dL/dσ²",
     ],
     [
-        "Two paths lead to c: ① the direct one and ② the one through σ².",
+        "Two paths lead to c, and add up: ① direct and ② through σ².",
         "dL/dx̂ / √(σ²+ε) = ①",
         "c/2 · dL/dσ² = ②",
         "① + ② = dL/dc",
@@ -53,8 +53,9 @@ TOLD = [
         "dL/dμ / 4 = ③",
     ],
     [
-        "The three paths add up. Shifting all x changes no y, so ④, the sum, is 0; "
-        "stretching them changes y only through ε, so ⑤ is next to 0.",
+        "Three paths lead to x, and add up. Shift all x alike, and no y changes: so "
+        "the sum ④ is 0. Stretch them, and y changes only through ε: so ⑤ is next "
+        "to 0.",
         "① + ② + ③ = dL/dx",
         "Σ(dL/dx) = ④",
         "Σ(dL/dx · x̂) = ⑤",
