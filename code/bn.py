@@ -358,10 +358,16 @@ def recalibrate(net, batches):
     instead: freeze the weights, send batches through, and average their means and
     their unbiased variances, every batch with the same weight.
 
+    With batches of one size, the mean of the first layer's inputs is exact, and the
+    variance right on average over how the data may fall into batches. Deeper layers
+    get inputs that the layers below normalized by each batch's own statistics, as in
+    training, so large batches, drawn at random, give the better estimate.
+
     Args:
         net: a module. Every `BatchNorm`, `nn.BatchNorm1d`, `2d` and `3d` in it that
             tracks running statistics is recalibrated, and so are subclasses of these
-            (`nn.SyncBatchNorm` is none). All other parts run in evaluation mode.
+            (`nn.SyncBatchNorm` is none). All other parts run in evaluation mode. A
+            net without such layers stays as it is.
         batches: an iterable of inputs to `net`, on its device.
 
     Returns:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.optim.swa_utils import update_bn
 from torch.testing import assert_close
 
 import bn
@@ -812,6 +813,41 @@ def test_recalibration_runs_other_parts_in_evaluation_mode():
     mean = torch.stack(batches).mean((0, 1))
     assert_close(layer.running_mean.flatten(), mean)
     assert net.training and net[0].training
+
+
+def test_recalibration_is_what_torch_has_for_averaged_weights():
+    ours, theirs = net_with_two_layers(), to_torch_all(net_with_two_layers())
+    batches = [seed + random(8, 3, seed=seed) for seed in range(5)]
+    recalibrate(ours, batches)
+    update_bn(batches, theirs)
+    for name, buffer in ours.named_buffers():
+        assert_close(buffer.flatten(), theirs.get_buffer(name).flatten())
+
+
+def to_torch_all(net):
+    return nn.Sequential(*(to_torch(m) if type(m) is BatchNorm else m for m in net))
+
+
+def test_recalibration_with_equal_batches_finds_the_exact_mean_of_the_data():
+    data = 5 + 3 * random(60, 4)
+    layer = nn.Sequential(BatchNorm(4, num_dims=2)).double()
+    variances = []
+    for seed in range(200):
+        order = torch.randperm(60, generator=torch.Generator().manual_seed(seed))
+        recalibrate(layer, data[order].split(10))
+        assert_close(layer[0].running_mean.flatten(), data.mean(0))
+        variances.append(layer[0].running_var.flatten().clone())
+    # Unbiased, over the ways in which the data may fall into batches.
+    variances = torch.stack(variances) / data.var(0, correction=1)
+    assert (variances - 1).abs().max() > 0.02
+    assert (variances.mean(0) - 1).abs().max() < 0.02
+
+
+def test_recalibration_leaves_a_net_without_batch_norm_as_it_is():
+    net = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+    before = copy.deepcopy(net.state_dict())
+    assert recalibrate(net, [random(8, 3).float()]) is net
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
 
 
 def test_recalibration_passes_over_layers_that_track_nothing():

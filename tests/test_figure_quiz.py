@@ -18,7 +18,7 @@ from pytest import approx
 from torch import nn
 from torch.nn.functional import cross_entropy, instance_norm, normalize
 
-from bn import BatchNorm, batch_norm, closed_form_batch_norm, fold
+from bn import BatchNorm, batch_norm, closed_form_batch_norm, fold, recalibrate
 from conftest import ROOT, alive
 from conventions import CONVENTIONS
 from fashion_mnist import load
@@ -28,7 +28,7 @@ from nets import Residual, layer_outputs, mlp, residual_mlp
 from records import read_record
 from test_notebooks import NOTEBOOKS
 from traffic import traffic
-from training import init_he
+from training import fit, init_he
 
 CHAPTERS = {name.split("-", 1)[1]: name for name in NOTEBOOKS}
 QUESTIONS = {
@@ -793,6 +793,72 @@ def _():
         BatchNorm(3, num_dims=4).double()(noise(4, 5, 5, 3))
     right = "Each row of pixels is normalized, over all images, columns and channels"
     return right, {"1"}  # axis 1
+
+
+@computes("clinic.frozen")
+def _():
+    body = nn.Sequential(nn.Linear(4, 3), BatchNorm(3, num_dims=2)).double()
+    body.requires_grad_(False)
+    net = nn.Sequential(body, nn.Linear(3, 2).double()).train()
+    weights, statistics = deepcopy(body[0].weight), deepcopy(body[1].running_mean)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, weight_decay=0.1)
+    cross_entropy(net(noise(8, 4)), torch.arange(8) % 2).backward()
+    optimizer.step()
+    assert body[0].weight.grad is None  # so neither gradient nor decay
+    assert same(body[0].weight, weights)
+    assert not same(body[1].running_mean, statistics)
+    return "The body's running statistics went on moving", {}
+
+
+@computes("clinic.modes")
+def _():
+    y = torch.arange(400) % 2
+    X = noise(400, 2) + 6 * y[:, None] + 10
+    torch.manual_seed(0)
+    layers = nn.Linear(2, 8), BatchNorm(8, num_dims=2), nn.ReLU(), nn.Linear(8, 2)
+    net = fit(nn.Sequential(*layers).double(), X, y, 0.1, 100, steps=200)
+    blank, shrunken, served = (deepcopy(net) for _ in range(3))
+    blank[1].reset_running_stats()
+    shrunken[1].gamma.data *= 1e-9
+    faults = {
+        "The checkpoint had no running statistics": blank,
+        "Weight decay has shrunk γ to nearly nothing": shrunken,
+        "Nobody called eval()": served.train(),
+    }
+
+    def good(net, training):
+        guesses = deepcopy(net).train(training)(X).argmax(dim=1)
+        return (guesses == y).double().mean().item() > 0.9
+
+    right = []
+    for name, broken in faults.items():
+        before = good(broken, True), good(broken, False)
+        recalibrate(broken, X.split(100))
+        if before == (True, False) and good(broken, True) and good(broken, False):
+            right.append(name)
+    return right.pop(), {}
+
+
+@computes("clinic.jumps")
+def _():
+    def jumps(momentum, bias=0):
+        layer = BatchNorm(1, num_dims=2, momentum=momentum).double()
+        means = []
+        for batch in noise(600, 16, 1):
+            layer(batch + bias)
+            means.append(layer.running_mean.item() - bias)
+        return torch.tensor(means[300:]).diff().abs().mean().item()
+
+    faults = {
+        "momentum=0.01, where the usual value is 0.1": jumps(0.01),
+        "A bias before batch norm": jumps(0.1, bias=5),
+        "momentum=0.99, from where it is the weight of the past": jumps(0.99),
+    }
+    right = max(faults, key=faults.get)
+    usual = jumps(0.1)
+    assert faults[right] > 5 * usual
+    assert faults["A bias before batch norm"] == approx(usual)
+    return right, {"0.01", "0.1", "0.99"}
 
 
 def numbers(text):
