@@ -130,6 +130,8 @@ measure: $(BIN)/.installed
 	$(BIN)/python measurements/lenet_rates.py
 	$(BIN)/python measurements/depth.py
 	$(BIN)/python measurements/depth_rates.py
+	$(BIN)/python measurements/batch_sizes.py
+	$(BIN)/python measurements/placement.py
 	$(BIN)/python measurements/claims_over_seeds.py
 
 # JupyterLab itself is not pinned: the newest that fits what is.

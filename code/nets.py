@@ -6,6 +6,7 @@ normalization.
 """
 
 import copy
+import itertools
 
 import torch
 from torch import nn
@@ -13,24 +14,36 @@ from torch import nn
 from bn import TORCH_LAYERS, BatchNorm, fold
 
 
-def lenet(norm=None):
+def lenet(norm=None, order=("norm", "activation", "pool"), activation=nn.Sigmoid):
     """LeNet with sigmoids for 28 x 28 images in 10 classes.
 
-    Two convolutions and three linear layers; `norm` comes before each sigmoid.
+    Two convolutions and three linear layers; what follows each of them but the last
+    does so in the given `order`, and the max-pooling follows convolutions only.
     Source: LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE, 1998, with
     max-pooling and without the original's padding.
 
+    Args:
+        norm: makes the normalization layers; without it there are none.
+        order: the words "norm", "activation" and "pool", in any order.
+        activation: makes the activations.
+
+    Raises:
+        ValueError: `order` has other words, or one of them is missing.
+
     >>> sum(p.numel() for p in lenet().parameters())
     44426
+    >>> net = lenet(BatchNorm, order=("pool", "activation", "norm"))
+    >>> [type(layer).__name__ for layer in net[:4]]
+    ['Conv2d', 'MaxPool2d', 'Sigmoid', 'BatchNorm']
     """
+    if sorted(order) != ["activation", "norm", "pool"]:
+        raise ValueError(f"order must have norm, activation and pool, got {order}")
     return nn.Sequential(
-        *_block(nn.Conv2d(1, 6, kernel_size=5), norm, nn.Sigmoid()),
-        nn.MaxPool2d(kernel_size=2, stride=2),
-        *_block(nn.Conv2d(6, 16, kernel_size=5), norm, nn.Sigmoid()),
-        nn.MaxPool2d(kernel_size=2, stride=2),
+        *_block(nn.Conv2d(1, 6, kernel_size=5), norm, activation(), order),
+        *_block(nn.Conv2d(6, 16, kernel_size=5), norm, activation(), order),
         nn.Flatten(),
-        *_block(nn.Linear(16 * 4 * 4, 120), norm, nn.Sigmoid()),
-        *_block(nn.Linear(120, 84), norm, nn.Sigmoid()),
+        *_block(nn.Linear(16 * 4 * 4, 120), norm, activation(), order),
+        *_block(nn.Linear(120, 84), norm, activation(), order),
         nn.Linear(84, 10),
     )
 
@@ -160,6 +173,44 @@ def torch_batch_norm(num_features, num_dims):
     return TORCH_LAYERS[num_dims](num_features)
 
 
+def group_norm(num_groups):
+    """What makes PyTorch's group normalization, the way `bn.BatchNorm` is made.
+
+    Args:
+        num_groups: groups in each layer; it must divide every number of features. With
+            1, all features of an example share a mean, as in layer normalization.
+
+    Source: Wu and He, ECCV 2018.
+
+    >>> group_norm(2)(6, num_dims=4)
+    GroupNorm(2, 6, eps=1e-05, affine=True...)
+    """
+    return lambda num_features, num_dims: nn.GroupNorm(num_groups, num_features)
+
+
+@torch.no_grad()
+def without_bias(net):
+    """A copy of a net without the biases that batch normalization makes useless.
+
+    Those are the biases of linear layers and convolutions right before a batch
+    normalization. All other parameters are copied, so that in training both nets give
+    the same, up to rounding. In evaluation mode they do so once the running means,
+    which start at 0, have found the biases, too.
+
+    Args:
+        net: an `nn.Sequential`, such as `lenet` and `mlp` make.
+
+    >>> net = without_bias(mlp(1, 8, BatchNorm))
+    >>> [layer.bias is None for layer in (net[1], net[-1])]
+    [True, False]
+    """
+    net = copy.deepcopy(net)
+    for layer, following in itertools.pairwise(net):
+        if isinstance(following, (BatchNorm, *TORCH_LAYERS.values())):
+            layer.bias = None
+    return net
+
+
 def fold_all(net):
     """A copy of a net for prediction, each batch norm folded into the layer before it.
 
@@ -193,9 +244,16 @@ def _linear(inputs, outputs, init):
     return layer if init is None else layer.apply(init)
 
 
-def _block(linear, norm, activation):
-    """A linear or convolutional layer, its normalization if any, its activation."""
-    if norm is None:
-        return [linear, activation]
-    num_dims = 4 if isinstance(linear, nn.Conv2d) else 2
-    return [linear, norm(linear.weight.shape[0], num_dims), activation]
+def _block(linear, norm, activation, order=("norm", "activation")):
+    """A linear or convolutional layer, and what follows it, in order.
+
+    That is its normalization, if any, its activation and, if the order has it, the
+    pooling of a convolution.
+    """
+    convolution = isinstance(linear, nn.Conv2d)
+    followers = {"activation": activation}
+    if norm is not None:
+        followers["norm"] = norm(linear.weight.shape[0], 4 if convolution else 2)
+    if convolution:
+        followers["pool"] = nn.MaxPool2d(kernel_size=2, stride=2)
+    return [linear, *(followers[name] for name in order if name in followers)]

@@ -9,7 +9,7 @@ import json
 import math
 import re
 from copy import deepcopy
-from itertools import pairwise
+from itertools import pairwise, permutations
 from urllib.parse import urldefrag
 
 import pytest
@@ -24,7 +24,7 @@ from conventions import CONVENTIONS
 from fashion_mnist import load
 from figures import Quiz
 from figures.quiz import read_questions
-from nets import Residual, layer_outputs, mlp, residual_mlp
+from nets import Residual, layer_outputs, lenet, mlp, residual_mlp, without_bias
 from records import read_record
 from test_notebooks import NOTEBOOKS
 from traffic import traffic
@@ -859,6 +859,82 @@ def _():
     assert faults[right] > 5 * usual
     assert faults["A bias before batch norm"] == approx(usual)
     return right, {"0.01", "0.1", "0.99"}
+
+
+@computes("relatives.single")
+def _():
+    x = column(1, 7, 9, 15)
+    made = {
+        "batch": batch_norm(x, eps=0),
+        "layer": nn.functional.layer_norm(x, [1]),
+        "rms": nn.functional.rms_norm(x, [1], eps=0.0),
+    }
+    rows = {
+        name: ", ".join(minus(round(v, 6)) for v in y.flatten().tolist())
+        for name, y in made.items()
+    }
+    return rows["layer"], numbers(", ".join(rows.values()))
+
+
+@computes("relatives.shared")
+def _():
+    images, channels, groups, places = 8, 6, 3, 100
+    norm, x = nn.GroupNorm(groups, channels), noise(images, channels, 10, 10).float()
+    y = x.clone()
+    y[0, 0, 0, 0] += 100  # it moves all that share its mean, and only those
+    crowd = (norm(y) != norm(x)).sum().item()
+    assert crowd == channels // groups * places
+    said = channels // groups, places, crowd, channels * places, crowd * images, images
+    return str(crowd), {str(n) for n in (*said, groups)}
+
+
+@computes("relatives.modes")
+def _():
+    x = noise(8, 6, 10, 10).float()
+    layers = nn.BatchNorm2d(6), nn.GroupNorm(3, 6), nn.InstanceNorm2d(6)
+    (two_modes,) = (
+        layer for layer in layers if not same(layer.train()(x), layer.eval()(x))
+    )
+    return f"nn.{type(two_modes).__name__}", {}
+
+
+@computes("placement.orders")
+def _():
+    z, places = noise(8, 1, 4, 4), torch.nn.functional.max_pool2d
+    steps = batch_norm, torch.sigmoid, lambda z: places(z, 2)
+    made = []
+    for order in permutations(steps):
+        out = z
+        for step in order:
+            out = step(out)
+        made.append(out)
+    functions = []
+    for out in made:
+        if not any(same(out, known) for known in functions):
+            functions.append(out)
+    return str(len(functions)), {str(len(made)), "4", "3"}
+
+
+@computes("placement.negative")
+def _():
+    def norm(x):
+        return batch_norm(x, torch.tensor(8), torch.tensor(25), -1.0, 0.0, eps=0)
+
+    x = column(1, 7, 9, 15)
+    first, last = norm(x).max().item(), norm(x.max()[None, None]).item()
+    assert norm(x).mean().item() == approx(0)
+    assert norm(x).flatten().tolist() == approx([1.4, 0.2, -0.2, -1.4])
+    return minus(round(first, 6)), numbers(f"{first:g} {last:g} 0 1 15")
+
+
+@computes("placement.bias")
+def _():
+    net, scores = lenet(BatchNorm).double(), []
+    for model in (net, without_bias(net)):
+        torch.manual_seed(0)  # the same images in the same order
+        fit(model, noise(32, 1, 28, 28), torch.arange(32) % 10, 0.1, 16, 2)
+        scores.append(model(noise(8, 1, 28, 28)))
+    return {True: "Nothing"}[same(*scores)], {}
 
 
 def numbers(text):

@@ -1,5 +1,7 @@
 """The networks of `code/nets.py`."""
 
+from itertools import permutations
+
 import pytest
 import torch
 from torch import nn
@@ -9,13 +11,15 @@ from bn import BatchNorm
 from nets import (
     Residual,
     fold_all,
+    group_norm,
     layer_outputs,
     lenet,
     mlp,
     residual_mlp,
     torch_batch_norm,
+    without_bias,
 )
-from training import init_he
+from training import fit, init_he
 
 
 def images(n):
@@ -85,6 +89,62 @@ def test_lenet_computes_the_same_with_torchs_layer():
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         assert_close(a.grad.flatten(), b.grad.flatten(), rtol=1e-4, atol=1e-4)
     assert_close(ours.eval()(images(2)), theirs.eval()(images(2)))
+
+
+@pytest.mark.parametrize("order", [*permutations(["norm", "activation", "pool"])])
+def test_what_follows_lenets_layers_does_so_in_order(order):
+    kinds = {"norm": BatchNorm, "activation": nn.ReLU, "pool": nn.MaxPool2d}
+    net = lenet(BatchNorm, order, activation=nn.ReLU)
+    after_conv = [kinds[name] for name in order]
+    after_linear = [kinds[name] for name in order if name != "pool"]
+    assert [type(layer) for layer in net] == [
+        *2 * [nn.Conv2d, *after_conv],
+        nn.Flatten,
+        *2 * [nn.Linear, *after_linear],
+        nn.Linear,
+    ]
+    assert net(images(3)).shape == (3, 10)
+    plain = [layer for layer in net if not isinstance(layer, BatchNorm)]
+    assert repr(nn.Sequential(*plain)) == repr(lenet(None, order, nn.ReLU))
+
+
+@pytest.mark.parametrize("order", [(), ("norm", "pool"), ("norm", "pool", "relu")])
+def test_lenet_refuses_an_order_it_does_not_know(order):
+    with pytest.raises(ValueError, match="order must have norm, activation and pool"):
+        lenet(BatchNorm, order)
+
+
+def test_groups_are_those_of_torchs_layer():
+    net = lenet(group_norm(2))
+    norms = [layer for layer in net if isinstance(layer, nn.GroupNorm)]
+    made = [(layer.num_groups, layer.num_channels) for layer in norms]
+    assert made == [(2, 6), (2, 16), (2, 120), (2, 84)]
+    with pytest.raises(ValueError, match="divisible"):
+        group_norm(4)(6, num_dims=4)
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, torch_batch_norm])
+def test_without_its_useless_biases_a_net_trains_alike(norm):
+    net = seeded(lenet, norm).double()
+    bare = without_bias(net)
+    gone = [i for i, layer in enumerate(bare) if getattr(layer, "bias", 0) is None]
+    assert gone == [0, 4, 9, 12]
+    assert net[0].bias is not None
+    X, y = images(32).double(), torch.arange(32) % 10
+    for model in (net, bare):
+        torch.manual_seed(0)
+        fit(model, X, y, lr=0.5, batch_size=16, steps=4)
+    assert_close(net(X), bare(X), rtol=1e-6, atol=1e-9)  # with the statistics of X
+    assert not torch.equal(net[0].weight, seeded(lenet, norm)[0].weight)
+
+
+def test_a_bias_that_no_batch_norm_follows_is_kept():
+    orders = ("activation", "norm", "pool"), ("pool", "norm", "activation")
+    for net in (lenet(), lenet(group_norm(2)), *(lenet(BatchNorm, o) for o in orders)):
+        before = [p.shape for p in net.parameters()]
+        kept = [p.shape for p in without_bias(net).parameters()]
+        linear = isinstance(net[1], nn.MaxPool2d)  # the norms of linear layers do
+        assert len(before) - len(kept) == 2 * linear
 
 
 def test_a_perceptron_has_as_many_hidden_layers_as_it_is_deep():
