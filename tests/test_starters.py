@@ -1,0 +1,174 @@
+"""The starters: notebooks of exercises that check the answers of who fills them in."""
+
+import shutil
+
+import matplotlib.pyplot as plt
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+import starters
+from test_book import ROOT
+from test_notebooks import NOTEBOOKS
+
+STARTERS = starters.starters(ROOT)
+
+
+def chapter(name):
+    return nbformat.read(NOTEBOOKS[name], nbformat.NO_CONVERT)
+
+
+def run(source, namespace):
+    exec(compile(source, "cell", "exec"), namespace)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_what_is_stored_is_made_of_the_chapter(name):
+    path = ROOT / "starters" / f"{name}.ipynb"
+    stored = nbformat.read(path, nbformat.NO_CONVERT)
+    assert stored == STARTERS[path], "run python tools/starters.py"
+
+
+def test_no_starter_is_left_over():
+    assert {path.stem for path in ROOT.glob("starters/*")} == set(NOTEBOOKS)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_check_fails_before_and_passes_with_the_solution(name, monkeypatch):
+    monkeypatch.setenv("TRY_GPU", "0")
+    monkeypatch.setattr(plt, "show", plt.close)
+    namespace = {"plt": plt}
+    solutions = {
+        cells[0].source: cells[1].source
+        for *_, cells in starters.exercises(chapter(name))
+        if cells
+    }
+    made = STARTERS[ROOT / "starters" / f"{name}.ipynb"].cells
+    code = [cell for cell in made if cell.cell_type == "code"]
+    given = [cell for cell in code[1:] if not starters.kinds(cell)]  # not the setup
+    for cell in given:
+        run(cell.source, namespace)
+    stubs = [cell.source for cell in code if starters.kinds(cell) == ["answer"]]
+    checks = [cell.source for cell in code if starters.kinds(cell) == ["check"]]
+    assert len(stubs) == len(checks) == len(solutions) >= 3
+    for stub, check, answer in zip(stubs, checks, solutions, strict=True):
+        run(stub, namespace)
+        with pytest.raises((AssertionError, NotImplementedError)):
+            run(check, namespace)
+        run(answer, namespace)
+        run(check, namespace)
+
+
+EXERCISE = """:::{exercise} ★ A sum
+:label: ex-sum
+
+Add 1 and `two`, after [the transform](02-transform.ipynb) {cite:p}`ioffe2015batch`.
+:::
+
+:::{hint}
+:class: dropdown
+See [there](02-transform.ipynb#exercises).
+:::
+
+:::{solution-start} ex-sum
+:class: dropdown
+:::"""
+
+
+def small_chapter(*code, exercise=EXERCISE):
+    cells = [
+        new_markdown_cell("# How much is it?"),
+        new_code_cell("setup = 1"),
+        new_code_cell("unused = 5"),
+        new_code_cell("one = 1\nassert one"),
+        new_code_cell("two = one + one"),
+        new_markdown_cell(exercise),
+        *(
+            new_code_cell(source, metadata={"tags": [tag]} if tag else {})
+            for tag, source in code
+        ),
+        new_markdown_cell(":::{solution-end}\n:::"),
+    ]
+    return new_notebook(cells=cells)
+
+
+ANSWER = '''import math
+
+
+def add(a, b=1):
+    """The sum of a and b."""
+    return a + b
+
+
+def helper():
+    pass
+
+
+three = add(two)
+hidden = 7'''
+STUB = '''# Your answer:
+import math
+
+
+def add(a, b=1):
+    """The sum of a and b."""
+    raise NotImplementedError("this function is yours to write")
+
+
+three = ...'''
+CHECK = "assert add(1, 2) == three == 3"
+
+
+def test_a_starter_has_what_is_needed_and_not_the_answer():
+    made = starters.starter(
+        small_chapter(("answer", ANSWER), ("check", CHECK)), "https://a.b/chapters/c"
+    )
+    title, setup, _, one, two, exercise, stub, check = made.cells
+    assert title.source.startswith("# Exercises: How much is it?")
+    assert "https://a.b/chapters/c" in title.source
+    assert [setup.source, one.source, two.source] == [
+        "setup = 1",
+        "one = 1\nassert one",
+        "two = one + one",
+    ]
+    assert exercise.source == (
+        "## 1. ★ A sum\n\nAdd 1 and `two`, after "
+        "[the transform](https://a.b/chapters/02-transform.html).\n\n"
+        "<details><summary>Hint</summary>\n\n"
+        "See [there](https://a.b/chapters/02-transform.html#exercises).\n\n</details>"
+    )
+    assert stub.source == STUB
+    assert check.source == (
+        'assert three is not ..., "three is yours to fill in"\n' + CHECK
+    )
+
+
+def test_exercises_without_a_check_are_for_paper():
+    made = starters.starter(small_chapter(("", "print(3)")), "https://a.b/c")
+    assert [cell.cell_type for cell in made.cells] == ["markdown", "code", "markdown"]
+
+
+@pytest.mark.parametrize(
+    "code, exercise, problem",
+    [
+        ([("answer", ANSWER)], EXERCISE, "ex-sum: expected an answer and then a check"),
+        ([("check", CHECK), ("answer", ANSWER)], EXERCISE, "expected an answer"),
+        ([("answer", ANSWER), ("check", CHECK)], "Text", "belong to no exercise"),
+        ([], EXERCISE.replace("{cite:p}", "{eq}"), "nothing outside the book"),
+    ],
+)
+def test_what_is_in_another_form_is_refused(code, exercise, problem):
+    with pytest.raises(ValueError, match=problem):
+        starters.starter(small_chapter(*code, exercise=exercise), "https://a.b/c")
+
+
+def test_the_starters_can_be_made_anew(tmp_path, monkeypatch):
+    for part in ("chapters", "_config.yml"):
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, tmp_path / part)
+    monkeypatch.setattr(
+        starters, "starters", lambda made=starters.starters: made(tmp_path)
+    )
+    starters.main()
+    for path in (tmp_path / "starters").iterdir():
+        assert path.read_bytes() == (ROOT / "starters" / path.name).read_bytes()
