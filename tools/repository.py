@@ -20,6 +20,7 @@ PLACES = [
     "CITATION.cff",
     "chapters/*.md",
     "chapters/*.ipynb",
+    "starters/*.ipynb",
     ".github/**/*.yml",
 ]
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
