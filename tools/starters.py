@@ -16,9 +16,9 @@ from pathlib import Path
 from symtable import symtable
 
 import nbformat
-import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from repository import site
 from tidy import tidy, write
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -206,12 +206,10 @@ def starter(notebook, page):
 
 def starters(root=ROOT):
     """The starters of all chapters, by the paths at which they are stored."""
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    owner, name = config["repository"]["url"].split("/")[-2:]
-    site = f"https://{owner}.github.io/{name}/chapters"
     return {
         root / "starters" / path.name: starter(
-            nbformat.read(path, nbformat.NO_CONVERT), f"{site}/{path.stem}.html"
+            nbformat.read(path, nbformat.NO_CONVERT),
+            f"{site(root)}chapters/{path.stem}.html",
         )
         for path in sorted(root.glob("chapters/[0-9][0-9]-*.ipynb"))
     }
