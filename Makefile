@@ -29,7 +29,7 @@ test execute: export TRY_GPU = 0
 help:
 	@echo "make book     build the pages from the stored outputs"
 	@echo "make serve    show the built pages at http://127.0.0.1:8000"
-	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
+	@echo "make pdf      print the book as one PDF, and the cheat sheet; makes the EPUB as well"
 	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make check    the checks that take seconds; make hooks runs them before a commit"

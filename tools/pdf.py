@@ -206,10 +206,10 @@ def cheat_sheet():
     return document(title, markup, "cheat_sheet.css")
 
 
-def print_page(page, text, path):
-    """Print HTML as a PDF."""
-    SHEET.write_text(text, encoding="utf-8")
-    page.goto(SHEET.as_uri())
+def print_sheet(page, sheet, text, path):
+    """Write HTML beside the pages of the EPUB, and print it."""
+    sheet.write_text(text, encoding="utf-8")
+    page.goto(sheet.as_uri())
     page.evaluate(READY)
     page.pdf(path=path, prefer_css_page_size=True, tagged=True)
 
@@ -224,10 +224,10 @@ def main():
         page = browser.new_page(color_scheme="light")
         for _ in range(2):  # the page numbers are known once it is printed
             numbers = pages
-            print_page(page, sheet(bodies, entries, numbers), BOOK)
+            print_sheet(page, SHEET, sheet(bodies, entries, numbers), BOOK)
             pdf = PdfReader(BOOK)
             pages = page_numbers(pdf)
-        print_page(page, cheat_sheet(), CHEAT_SHEET)
+        print_sheet(page, PAGES / "cheat-sheet.html", cheat_sheet(), CHEAT_SHEET)
         browser.close()
     if pages != numbers:
         raise SystemExit("the numbers in the table of contents moved what they count")
