@@ -23,19 +23,20 @@ test execute: export TQDM_DISABLE = 1
 # Stored outputs are those of a processor. What macOS runners call a GPU is none, besides.
 test execute: export TRY_GPU = 0
 
-.PHONY: book serve epub pdf check colab hooks test execute new-chapter tidy measure lab links
-.PHONY: lighthouse repository clean help
+.PHONY: book serve epub pdf check colab hooks test execute new-chapter starters tidy measure
+.PHONY: lab links lighthouse repository clean help
 
 help:
 	@echo "make book     build the pages from the stored outputs"
 	@echo "make serve    show the built pages at http://127.0.0.1:8000"
-	@echo "make pdf      print the book as one PDF; makes the EPUB on the way"
+	@echo "make pdf      print the book as one PDF, and the cheat sheet; makes the EPUB as well"
 	@echo "make epub     make the EPUB"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make check    the checks that take seconds; make hooks runs them before a commit"
 	@echo "make hooks    install the git hook that does so"
 	@echo "make execute  run what changed and store its outputs (NOTEBOOKS=... for some)"
 	@echo "make new-chapter NAME=...   add a chapter that has the right shape"
+	@echo "make starters  make the notebooks of exercises anew, from the chapters'"
 	@echo "make colab    install the versions that the simulation of Colab needs"
 	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"
@@ -119,8 +120,11 @@ _build/executed/%: % $(CODE) | $(BIN)/.installed
 
 new-chapter: $(BIN)/.installed
 	@notebook=$$($(BIN)/python tools/new_chapter.py "$$NAME") && \
-	$(MAKE) --no-print-directory execute NOTEBOOKS="$$notebook" && \
+	$(MAKE) --no-print-directory execute starters NOTEBOOKS="$$notebook" && \
 	echo "Now write $$notebook; _toc.yml and chapters/index.md name it."
+
+starters: $(BIN)/.installed
+	$(BIN)/python tools/starters.py
 
 tidy: $(BIN)/.installed
 	$(BIN)/python tools/tidy.py $(NOTEBOOKS)

@@ -126,10 +126,11 @@ def test_other_addresses_of_the_book_would_be_noticed():
 @pytest.mark.parametrize(
     "file", [file for file in toc_files() if (ROOT / f"{file}.ipynb").exists()]
 )
-def test_the_colab_button_of_a_chapter_opens_that_chapter(file):
+def test_the_colab_buttons_of_a_chapter_open_it_and_its_starter(file):
     page = read(f"_build/html/{file}.html")
     links = set(re.findall(r'href="(https://colab\.[^"]*)"', page))
-    assert links == {f"{COLAB}{file}.ipynb"}
+    starter = file.replace("chapters/", "starters/")
+    assert links == {f"{COLAB}{file}.ipynb", f"{COLAB}{starter}.ipynb"}
     assert strangers(page) == []
 
 

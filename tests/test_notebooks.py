@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from starters import SOLUTION, exercises
 from test_book import BRANCH, ROOT, URL, private_paths
 from tidy import METADATA, OF_A_CELL
 
@@ -258,14 +259,22 @@ def names_no_folder_of_the_machine_it_was_written_on(book):
 
 
 @rule
-def has_two_exercises_or_more_and_a_solution_for_each(book):
-    source = "\n".join(cell.source for cell in book.cells)
-    exercises, solutions = (
-        len(re.findall(rf"^[`:]{{3,}}\{{{kind}(?:-start)?\}}", source, re.MULTILINE))
-        for kind in ("exercise", "solution")
-    )
-    if exercises < 2 or exercises != solutions:
-        yield f"has {exercises} exercises and {solutions} solutions"
+def has_four_exercises_or_more_graded_with_hints_and_solutions(book):
+    found = exercises(book)
+    labels = [label for _, label, *_ in found]
+    text = "\n".join(c.source for c in book.cells if c.cell_type == "markdown")
+    if SOLUTION.findall(text) != labels or len(re.findall("{exercise}", text)) < 4:
+        yield f"has the exercises {labels} and solutions {SOLUTION.findall(text)}"
+    grades = [re.match("★*", title)[0] for title, *_ in found]
+    if grades != sorted(grades) or not all("" < g <= "★★★" for g in grades):
+        yield f"has the grades {grades}"
+    for _, label, _, hint, cells in found:
+        if not hint.strip():
+            yield f"gives no hint for {label}"
+        if cells and "claim(" not in cells[1].source:
+            yield f"claims nothing about the answer to {label}"
+    if sum(bool(cells) for *_, cells in found) < 3:
+        yield "checks fewer than three answers"
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
@@ -306,12 +315,39 @@ def good_notebook():
         new_code_cell(
             "plot()", **picture(figure=figure, image={"alt": "What it says."})
         ),
-        *2 * [new_markdown_cell("```{exercise}\n```\n```{solution} a\n```")],
+        *(cell for number in range(4) for cell in exercise(number)),
     ]
-    cells[-1] = new_markdown_cell(cells[-1].source)  # an id of its own
-    for count, cell in enumerate((cells[1], cells[3]), start=1):
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, start=1):
         cell.execution_count = count
     return new_notebook(cells=cells, metadata=METADATA)
+
+
+def exercise(number):
+    text = f"""
+:::{{exercise}} ★ Easy
+:label: ex-{number}
+
+Put nothing into `answer`. As the page needs prose, this goes on for a while.
+:::
+
+:::{{hint}}
+It is nothing.
+:::
+
+:::{{solution-start}} ex-{number}
+:::
+"""
+    return [
+        new_markdown_cell(text),
+        new_code_cell("answer = 0", metadata={"tags": ["answer"]}),
+        new_markdown_cell("Is it?"),
+        new_code_cell(
+            'claim("it is", answer == 0)',
+            metadata={"tags": ["check"]},
+            outputs=[new_output("display_data", {"text/plain": "✓ it is"})],
+        ),
+    ]
 
 
 def bad_notebook():

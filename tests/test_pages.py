@@ -134,12 +134,17 @@ def test_the_mathematics_is_set(visit):
     assert visit.page.evaluate(TEX_IN_TEXT) is None
 
 
-def test_a_badge_under_the_title_of_a_notebook_opens_it_in_colab(visit):
+def test_badges_open_a_notebook_and_its_starter_in_colab(visit):
     name = visit.page.url.removeprefix(visit.base).removesuffix(".html")
     if (ROOT / f"{name}.ipynb").exists():
-        badge = visit.page.locator("h1 + .bn-colab > a")
-        assert badge.is_visible()
-        assert badge.get_attribute("href") == f"{COLAB}{name}.ipynb"
+        for heading, notebook in (
+            ("h1", name),
+            ("#exercises > h2", name.replace("chapters/", "starters/")),
+        ):
+            badge = visit.page.locator(f"{heading} + .bn-colab > a")
+            assert badge.is_visible()
+            assert badge.get_attribute("href") == f"{COLAB}{notebook}.ipynb"
+            assert (ROOT / f"{notebook}.ipynb").is_file()
     else:
         assert visit.page.locator(".bn-colab").count() == 0
 

@@ -62,7 +62,8 @@ def test_every_check_fails_before_and_passes_with_the_solution(name, monkeypatch
 EXERCISE = """:::{exercise} ★ A sum
 :label: ex-sum
 
-Add 1 and `two`, after [the transform](02-transform.ipynb) {cite:p}`ioffe2015batch`.
+Add 1 and `two` in {eq}`eq-b`, after
+[the transform](02-transform.ipynb) {cite:p}`ioffe2015batch`.
 :::
 
 :::{hint}
@@ -132,7 +133,8 @@ def test_a_starter_has_what_is_needed_and_not_the_answer():
         "two = one + one",
     ]
     assert exercise.source == (
-        "## 1. ★ A sum\n\nAdd 1 and `two`, after "
+        "## 1. ★ A sum\n\nAdd 1 and `two` in "
+        "[this equation](https://a.b/chapters/c#equation-eq-b), after\n"
         "[the transform](https://a.b/chapters/02-transform.html).\n\n"
         "<details><summary>Hint</summary>\n\n"
         "See [there](https://a.b/chapters/02-transform.html#exercises).\n\n</details>"
@@ -154,7 +156,7 @@ def test_exercises_without_a_check_are_for_paper():
         ([("answer", ANSWER)], EXERCISE, "ex-sum: expected an answer and then a check"),
         ([("check", CHECK), ("answer", ANSWER)], EXERCISE, "expected an answer"),
         ([("answer", ANSWER), ("check", CHECK)], "Text", "belong to no exercise"),
-        ([], EXERCISE.replace("{cite:p}", "{eq}"), "nothing outside the book"),
+        ([], EXERCISE.replace("{cite:p}", "{ref}"), "nothing outside the book"),
     ],
 )
 def test_what_is_in_another_form_is_refused(code, exercise, problem):

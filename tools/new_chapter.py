@@ -61,31 +61,115 @@ plt.show()
 
 ## Exercises
 
-:::{exercise}
+:::{exercise} ★ The first
 :label: ex-NAME-first
 
-Each chapter has two exercises or more. The answers are folded away, and executed.
+Each chapter has four exercises or more, from one star to three. The text says into
+which name an answer goes: put the standard deviation of each feature of `y` into
+`spread`.
+:::
+
+:::{hint}
+:class: dropdown
+Each has a hint that helps and does not tell. Which axis has the examples?
 :::
 
 :::{solution-start} ex-NAME-first
 :class: dropdown
 :::""",
-    """
-claim("twice the input gives the same output",
-      torch.allclose(BatchNorm(3, num_dims=2)(2 * x), y, atol=1e-4))
+    ("answer", "spread = y.std(0, correction=0)"),
+    """The cell above is tagged `answer`, and a starter has a stub in its place. The one
+below, tagged `check`, has to fail for wrong answers.""",
+    (
+        "check",
+        """
+claim("after batch normalization, every feature has the spread 1",
+      torch.allclose(spread, torch.ones(3), atol=1e-3))
 """,
+    ),
+    """Then comes the explanation, if one is needed.
+
+:::{solution-end}
+:::
+
+:::{exercise} ★★ The second
+:label: ex-NAME-second
+
+An answer can be a function, too. Write `center(x)`, which takes the mean from each
+feature.
+:::
+
+:::{hint}
+:class: dropdown
+A starter keeps the function's first line and its docstring.
+:::
+
+:::{solution-start} ex-NAME-second
+:class: dropdown
+:::""",
+    (
+        "answer",
+        '''
+def center(x):
+    """x of shape (N, C), with the mean 0 in each feature."""
+    return x - x.mean(0)
+''',
+    ),
+    "A check compares with what was computed in another way:",
+    (
+        "check",
+        """
+claim("centered, a batch has the same layer's output",
+      torch.allclose(BatchNorm(3, num_dims=2)(center(x)), y, atol=1e-5)
+      and center(x).mean().abs() < 1e-5)
+""",
+    ),
+    """The layer takes the mean away in any case.
+
+:::{solution-end}
+:::
+
+:::{exercise} ★★ The third
+:label: ex-NAME-third
+
+Exercises do not need each other's answers. What is left of `x` if it is multiplied by
+1000? Put the layer's output into `scaled`.
+:::
+
+:::{hint}
+:class: dropdown
+Make a new layer.
+:::
+
+:::{solution-start} ex-NAME-third
+:class: dropdown
+:::""",
+    ("answer", "scaled = BatchNorm(3, num_dims=2)(1000 * x)"),
+    "It is what it was:",
+    (
+        "check",
+        """
+claim("a thousand times the input gives the same output",
+      torch.allclose(scaled, y, atol=1e-4))
+""",
+    ),
     """The scale of the batch is divided out.
 
 :::{solution-end}
 :::
 
-:::{exercise}
-:label: ex-NAME-second
+:::{exercise} ★★★ The fourth
+:label: ex-NAME-fourth
 
 Not every answer needs code.
 :::
 
-:::{solution} ex-NAME-second
+:::{hint}
+:class: dropdown
+What has no tagged cells is for paper.
+:::
+
+:::{solution} ex-NAME-fourth
 :class: dropdown
 
 But every exercise needs an answer.
@@ -100,8 +184,11 @@ def notebook(name, setup):
     cells = [new_markdown_cell(OPENING), new_code_cell(setup)]
     cells[1].metadata.tags = ["hide-input"]
     for number, text in enumerate(TEXT):
+        tag, text = text if isinstance(text, tuple) else (None, text)
         new = new_code_cell if number % 2 else new_markdown_cell
         cells.append(new(text.strip().replace("NAME", name)))
+        if tag:
+            cells[-1].metadata.tags = [tag]
         if "plt.show()" in text:
             figure = {"name": f"fig-{name}-first", "caption": CAPTION}
             cells[-1].metadata.mystnb = {"figure": figure, "image": {"alt": ALT}}

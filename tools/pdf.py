@@ -1,4 +1,7 @@
-"""Prints the pages of the EPUB (`tools/epub.py`) as one PDF, by headless Chromium."""
+"""Prints the pages of the EPUB (`tools/epub.py`) as one PDF, by headless Chromium.
+
+The cheat sheet is printed a second time, on a sheet of its own.
+"""
 
 import html
 import importlib.util
@@ -16,9 +19,11 @@ from pypdf.generic import Fit
 import title_page
 from epub import CITATION, CONFIG, PAGES, ROOT, STYLES, chapters
 from install_browser import FLAGS, find_chromium
+from repository import site
 
 BOOK = ROOT / "_build" / "batch-normalization.pdf"
 SHEET = PAGES / "book.html"  # all pages in one
+CHEAT_SHEET = ROOT / "_build" / "cheat-sheet.pdf"
 XHTML, MATHML = "{http://www.w3.org/1999/xhtml}", "{http://www.w3.org/1998/Math/MathML}"
 MATHJAX = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
 DEJAVU = (Path(matplotlib.get_data_path()) / "fonts" / "ttf").as_uri()
@@ -50,7 +55,13 @@ def move(page, address):
     return "#" + anchor(path or page, fragment)
 
 
-def read(page):
+def on_the_web(page, address):
+    """An address on a page as one on the book's site."""
+    here = posixpath.join(posixpath.dirname(page), address)
+    return site() + posixpath.normpath(here).replace(".xhtml", ".html")
+
+
+def read(page, move=move):
     """The body of a page, its ids and addresses those of the sheet, formulas in TeX."""
     main = ET.parse(PAGES / page).find(f".//{XHTML}div[@role='main']")
     for element in main.iter():
@@ -110,9 +121,6 @@ def table_of_contents(entries, pages):
 
 def sheet(bodies, entries, pages):
     """The whole book as one HTML page."""
-    styles = [PAGES / "_static" / name for name in STYLES]
-    styles += [ROOT / "tools" / name for name in ("pdf.css", "title_page.css")]
-    style = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     running_titles = "\n".join(
         f"@page p{entry.id} {{ @top-right {{ content: {json.dumps(entry.title)} }} }}"
         for entry in entries
@@ -123,23 +131,32 @@ def sheet(bodies, entries, pages):
         f"{ET.tostring(body, encoding='unicode', method='html')}</article>"
         for name, body in bodies.items()
     )
+    markup = "\n".join(
+        [title_page.markup(), table_of_contents(entries, pages), articles]
+    )
+    return document(CONFIG["title"], markup, "title_page.css", running_titles)
+
+
+def document(title, markup, style, rules=""):
+    """A page as HTML, with what printing needs: fonts, styles and formulas."""
+    styles = [PAGES / "_static" / name for name in STYLES]
+    styles += [ROOT / "tools" / name for name in ("pdf.css", style)]
+    css = "\n".join(path.read_text(encoding="utf-8") for path in styles)
     return f"""<!doctype html>
 <html lang="{CONFIG["sphinx"]["config"]["language"]}">
-<head><meta charset="utf-8"><title>{html.escape(CONFIG["title"])}</title>
+<head><meta charset="utf-8"><title>{html.escape(title)}</title>
 <style>{title_page.faces()}
 @font-face {{ font-family: "Book Mono"; src: url("{DEJAVU}/DejaVuSansMono.ttf"); }}
 @font-face {{ font-family: "Book Symbols"; src: url("{DEJAVU}/DejaVuSans.ttf"); }}
-{style}
-{running_titles}</style>
+{css}
+{rules}</style>
 <script>MathJax = {{ options: {{
   ignoreHtmlClass: "body", processHtmlClass: "tex",
   enableMenu: false, enableAssistiveMml: false,
 }} }};</script>
 <script src="{(MATHJAX / "static/mathjax/tex-chtml.js").as_uri()}"></script>
 </head><body>
-{title_page.markup()}
-{table_of_contents(entries, pages)}
-{articles}
+{markup}
 </body></html>"""
 
 
@@ -180,6 +197,23 @@ def finish(pdf, entries, pages):
     writer.write(BOOK)
 
 
+def cheat_sheet():
+    """The cheat sheet as an HTML page, whose links lead to the book's site."""
+    name = "chapters/cheatsheet"
+    body = read(f"{name}.xhtml", on_the_web)
+    markup = ET.tostring(body, encoding="unicode", method="html")
+    title = f"{CONFIG['title']}: {body.findtext('.//h1')}"
+    return document(title, markup, "cheat_sheet.css")
+
+
+def print_sheet(page, sheet, text, path):
+    """Write HTML beside the pages of the EPUB, and print it."""
+    sheet.write_text(text, encoding="utf-8")
+    page.goto(sheet.as_uri())
+    page.evaluate(READY)
+    page.pdf(path=path, prefer_css_page_size=True, tagged=True)
+
+
 def main():
     bodies = {name: read(f"{name}.xhtml") for name, *_ in chapters()}
     entries = list(contents(bodies))
@@ -190,17 +224,15 @@ def main():
         page = browser.new_page(color_scheme="light")
         for _ in range(2):  # the page numbers are known once it is printed
             numbers = pages
-            SHEET.write_text(sheet(bodies, entries, numbers), encoding="utf-8")
-            page.goto(SHEET.as_uri())
-            page.evaluate(READY)
-            page.pdf(path=BOOK, prefer_css_page_size=True, tagged=True)
+            print_sheet(page, SHEET, sheet(bodies, entries, numbers), BOOK)
             pdf = PdfReader(BOOK)
             pages = page_numbers(pdf)
+        print_sheet(page, PAGES / "cheat-sheet.html", cheat_sheet(), CHEAT_SHEET)
         browser.close()
     if pages != numbers:
         raise SystemExit("the numbers in the table of contents moved what they count")
     finish(pdf, entries, pages)
-    print(BOOK)
+    print(BOOK, CHEAT_SHEET, sep="\n")
 
 
 if __name__ == "__main__":

@@ -20,10 +20,18 @@ PLACES = [
     "CITATION.cff",
     "chapters/*.md",
     "chapters/*.ipynb",
+    "starters/*.ipynb",
     ".github/**/*.yml",
 ]
 ADDRESS = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)")
 BRANCH = re.compile(r"(?!.*\.\.)\w[\w./-]*(?<![./])")
+
+
+def site(root=ROOT):
+    """The address of the book's pages."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    owner, name = ADDRESS.fullmatch(config["repository"]["url"]).groups()
+    return f"https://{owner}.github.io/{name}/"
 
 
 def changes(url, branch, new_url, new_branch):

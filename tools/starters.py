@@ -13,21 +13,23 @@ import ast
 import builtins
 import re
 from pathlib import Path
+from symtable import symtable
 
 import nbformat
-import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from repository import site
 from tidy import tidy, write
 
 ROOT = Path(__file__).resolve().parent.parent
 EXERCISE = re.compile(
-    r"^:::\{exercise\} *(.*)\n:label: (\S+)\n(.*?)^:::$"
-    r"(?:\s+^:::\{hint\}\n(?::class:.*\n)?(.*?)^:::$)?",
+    r"^:::\{exercise\} *([^\n]*)\n:label: (\S+)\n(.*?)^:::$"
+    r"(?:\s+^:::\{hint\}\n(?::class:[^\n]*\n)?(.*?)^:::$)?",
     re.MULTILINE | re.DOTALL,
 )
 SOLUTION = re.compile(r"^:::\{solution(?:-start)?\} (\S+)$", re.MULTILINE)
 TAGS = ["answer", "check"]
+IMPORT = ast.Import | ast.ImportFrom
 UNFINISHED = '    raise NotImplementedError("this function is yours to write")'
 INTRO = """# Exercises: {title}
 
@@ -55,33 +57,46 @@ def assigned(node):
 
 
 def defined(source):
-    """The names that a cell's source defines."""
-    names = set()
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                names |= {(a.asname or a.name).split(".")[0] for a in aliases}
-    return names
+    """The names that a cell's source defines for the cells after it."""
+    symbols = symtable(source, "cell", "exec").get_symbols()
+    return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
 
 
 def used(source):
-    """The names that a cell's source reads, but for Python's own."""
-    nodes = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)]
-    return {n.id for n in nodes if isinstance(n.ctx, ast.Load)} - set(dir(builtins))
+    """The names of the notebook that a cell's source reads, in functions as well."""
+
+    def names(table):
+        for symbol in table.get_symbols():
+            everywhere = table.get_type() == "module" or symbol.is_global()
+            if symbol.is_referenced() and everywhere:
+                yield symbol.get_name()
+        for inner in table.get_children():
+            yield from names(inner)
+
+    return set(names(symtable(source, "cell", "exec"))) - set(dir(builtins))
 
 
 def needed(cells, wanted):
-    """The cells that define the names wanted, and what these need, in their order."""
-    found = []
+    """The sources that define the names wanted, and what these need, in their order.
+
+    Cells come whole, but if only imports are needed from one, then these alone.
+    """
+    imports, found = [], []
     for cell in reversed(cells):
-        if (names := defined(cell.source)) & wanted:
-            found.append(cell)
-            wanted = wanted - names | used(cell.source)
-    return found[::-1]
+        body = ast.parse(cell.source).body
+        lines = [
+            ast.unparse(node)
+            for node in body
+            if isinstance(node, IMPORT) and defined(ast.unparse(node)) & wanted
+        ]
+        rest = [ast.unparse(node) for node in body if not isinstance(node, IMPORT)]
+        if defined("\n".join(rest)) & wanted:
+            found.append(cell.source)
+            wanted = wanted - defined(cell.source) | used(cell.source)
+        else:
+            imports += lines[::-1]
+            wanted = wanted - defined("\n".join(lines))
+    return [*filter(None, ["\n".join(imports[::-1])]), *found[::-1]]
 
 
 def stub(answer, check):
@@ -93,7 +108,7 @@ def stub(answer, check):
     lines, wanted = answer.splitlines(), used(check)
     left = ["# Your answer:"]
     for node in ast.parse(answer).body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
+        if isinstance(node, IMPORT):
             left += lines[node.lineno - 1 : node.end_lineno]
         elif isinstance(node, ast.FunctionDef) and node.name in wanted:
             start = min([node, *node.decorator_list], key=lambda n: n.lineno).lineno
@@ -149,6 +164,7 @@ def starter(notebook, page):
     def outside(text):
         """The text of an exercise, for readers who do not have the other chapters."""
         text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text)
+        text = re.sub(r"\{eq\}`(.*?)`", rf"[this equation]({page}#equation-\1)", text)
         if role := re.search(r"\{[\w:]+\}`", text):
             raise ValueError(f"{role[0]} in an exercise means nothing outside the book")
         there = page.rsplit("/", 1)[0]
@@ -166,13 +182,14 @@ def starter(notebook, page):
         questions.append(new_markdown_cell(text))
         if cells:
             answer, check = (cell.source for cell in cells)
-            wanted |= used(answer) | used(check) - defined(answer)
+            both = f"{answer}\n{check}"
+            wanted |= used(both) - defined(both)
             for tag, source in zip(
                 TAGS, (stub(answer, check), guarded(answer, check)), strict=True
             ):
                 questions.append(new_code_cell(source, metadata={"tags": [tag]}))
     title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    shared = [new_code_cell(cell.source) for cell in needed(before, wanted)]
+    shared = [new_code_cell(source) for source in needed(before, wanted)]
     if shared:
         shared.insert(0, new_markdown_cell("What the exercises take from the chapter:"))
     made = new_notebook()
@@ -189,12 +206,10 @@ def starter(notebook, page):
 
 def starters(root=ROOT):
     """The starters of all chapters, by the paths at which they are stored."""
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    owner, name = config["repository"]["url"].split("/")[-2:]
-    site = f"https://{owner}.github.io/{name}/chapters"
     return {
         root / "starters" / path.name: starter(
-            nbformat.read(path, nbformat.NO_CONVERT), f"{site}/{path.stem}.html"
+            nbformat.read(path, nbformat.NO_CONVERT),
+            f"{site(root)}chapters/{path.stem}.html",
         )
         for path in sorted(root.glob("chapters/[0-9][0-9]-*.ipynb"))
     }
