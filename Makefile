@@ -23,7 +23,7 @@ test execute: export TQDM_DISABLE = 1
 # Stored outputs are those of a processor. What macOS runners call a GPU is none, besides.
 test execute: export TRY_GPU = 0
 
-.PHONY: book serve epub pdf check colab hooks test execute new-chapter starters tidy measure
+.PHONY: book serve epub pdf slides check colab hooks test execute new-chapter starters tidy measure
 .PHONY: lab links lighthouse repository clean help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make serve    show the built pages at http://127.0.0.1:8000"
 	@echo "make pdf      print the book as one PDF, and the cheat sheet; makes the EPUB as well"
 	@echo "make epub     make the EPUB"
+	@echo "make slides   make slides for teaching, of figures, formulas, code and claims"
 	@echo "make test     check everything: code, notebooks, pages in a browser"
 	@echo "make check    the checks that take seconds; make hooks runs them before a commit"
 	@echo "make hooks    install the git hook that does so"
@@ -72,6 +73,9 @@ book: $(BIN)/.installed
 epub: $(BIN)/.installed
 	$(BIN)/python tools/install_browser.py
 	$(BIN)/python tools/epub.py
+
+slides: $(BIN)/.installed
+	$(BIN)/python tools/slides.py
 
 pdf: epub
 	$(BIN)/python tools/pdf.py
