@@ -61,7 +61,7 @@ def test_who_shares_a_mean(shape, layer, axes, m):
     x = torch.randn([sizes[axis] for axis in re.findall("[A-Z]", shape)])
     made = eval(f"nn.{layer.strip('`')}", {"nn": nn, **sizes})
     grouped = x.unflatten(1, (2, 2)) if "Group" in layer else x
-    over = (2, 3, 4) if "Group" in layer else tuple(map(int, axes.split(", ")))
+    over = (2, 3, 4) if "Group" in layer else tuple(map(int, re.findall(r"\d", axes)))
     count = eval(m.strip("$").replace(" / ", "/").replace(" ", "*"), sizes)
     means = grouped.mean(over, keepdim=True)
     assert x.numel() / means.numel() == count
@@ -75,12 +75,13 @@ def test_who_shares_a_mean(shape, layer, axes, m):
 
 
 def test_the_conventions_are_those_of_the_chapter():
-    for name, of_newest, default, epsilon in rows("Momentum"):
+    for name, of_newest, default, epsilon, variance in rows("Momentum"):
         for other, convention in CONVENTIONS.items():
             if name in other:
                 assert float(default) == convention.momentum
                 assert ("−" not in of_newest) == convention.of_newest
                 assert POWERS[epsilon] == convention.epsilon
+                assert variance == ("biased", "unbiased")[convention.correction]
     assert len(rows("Momentum")) == 4
 
 

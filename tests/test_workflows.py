@@ -14,6 +14,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+import epub
+import pdf
+import slides
 from test_book import ROOT, read, requirements, targets
 
 FILES = sorted(path.name for path in ROOT.glob(".github/workflows/*"))
@@ -131,11 +134,14 @@ def test_the_pinned_versions_are_tested_with_the_python_that_they_were_made_with
 
 def test_a_release_gets_what_make_writes():
     [upload] = [s["run"] for s in STEPS if "gh release upload" in s.get("run", "")]
-    made = re.findall(r"[\w-]+\.(?:pdf|epub)", upload)
-    assert [Path(name).suffix for name in made] == [".pdf", ".epub"]
-    tools = "\n".join(path.read_text("utf-8") for path in ROOT.glob("tools/*.py"))
-    for name in made:
-        assert Path(name).name in tools + read("Makefile")
+    files = pdf.BOOK, pdf.CHEAT_SHEET, epub.BOOK, slides.ARCHIVE
+    patterns = re.findall(r"[\w-]+(?:\*|\.pdf)", upload.partition("$REPOSITORY")[2])
+    assert len(patterns) == 2
+    for path in files:
+        assert any(path.match(pattern) for pattern in patterns)
+    options = [step.get("with", {}) for step in JOBS["release.yml: make"]["steps"]]
+    [kept] = [option["path"].split() for option in options if "path" in option]
+    assert all(any(path.match(line) for line in kept) for path in files)
 
 
 def test_jupyter_book_2_is_not_proposed():
