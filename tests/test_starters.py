@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import starters
 from test_book import ROOT
-from test_notebooks import NOTEBOOKS
+from test_notebooks import NOTEBOOKS, code_cells
 
 STARTERS = starters.starters(ROOT)
 
@@ -45,7 +45,8 @@ def test_every_check_fails_before_and_passes_with_the_solution(name, monkeypatch
     }
     made = STARTERS[ROOT / "starters" / f"{name}.ipynb"].cells
     code = [cell for cell in made if cell.cell_type == "code"]
-    given = [cell for cell in code[1:] if not starters.kinds(cell)]  # not the setup
+    setup, *given = [cell for cell in code if not starters.kinds(cell)]
+    assert setup.source == code_cells(chapter(name))[0].source
     for cell in given:
         run(cell.source, namespace)
     stubs = [cell.source for cell in code if starters.kinds(cell) == ["answer"]]
