@@ -16,7 +16,7 @@ def add_badge(app, pagename, templatename, context, doctree):
             if button["text"] == "Colab":
                 badge = BADGE.format(button["url"], "Open in Colab")
                 body = context["body"].replace("</h1>", f"</h1>\n{badge}", 1)
-                starter = button["url"].replace("/chapters/", "/starters/")
+                starter = "/starters/".join(button["url"].rsplit("/chapters/", 1))
                 badge = BADGE.format(starter, "Answer them in Colab")
                 context["body"] = EXERCISES.sub(rf"\g<0>\n{badge}", body, 1)
 

@@ -5,22 +5,27 @@ sections of the chapters that have the term in their title, or use it most.
 """
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+from outline import RECURRING, sections
+
 PLACES = 4  # at most, for each term
-WITHOUT = {"Check yourself", "What you can do now", "Exercises"}
+IN_TITLE = 1000  # what a title counts for
 
 
-def sections(notebook):
-    """The sections of a chapter: pairs of title and text, code left out."""
-    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    _, *parts = re.split(r"^##? (.*)$", text, flags=re.MULTILINE)
-    found = zip(parts[::2], parts[1::2], strict=True)
-    return [(title, text) for title, text in found if title not in WITHOUT]
+def texts(notebook):
+    """The titles of a chapter's sections, and their texts without code."""
+    for title, cells in sections(notebook):
+        if title not in RECURRING:
+            markdown = [c.source for c in cells if c.cell_type == "markdown"]
+            yield title, "\n\n".join(markdown)
 
 
 def pattern(forms):
@@ -30,18 +35,17 @@ def pattern(forms):
 
 
 def places(line, chapters):
-    """The sections that a line of the index leads to: (page, number, title) of each."""
+    """The sections that a line of the index leads to, as pairs of page and title."""
     term = pattern(line.split("|"))
     found = []
     for order, (page, title, text) in enumerate(chapters):
-        uses = len(term.findall(text))
-        entitled = bool(term.search(title))
-        if entitled or uses:
-            found.append((not entitled, -uses, order, page, title))
+        uses = len(term.findall(text)) + IN_TITLE * bool(term.search(title))
+        if uses:
+            found.append((-uses, order, page, title))
     # What mentions a term once counts only if nothing says more.
-    more = [place for place in found if place[0] is False or place[1] < -1]
+    more = [place for place in found if place[0] < -1]
     best = sorted(more or found)[:PLACES]
-    return [(page, title) for _, _, _, page, title in sorted(best, key=lambda f: f[2])]
+    return [place[2:] for place in sorted(best, key=lambda place: place[1])]
 
 
 class BookIndex(Directive):
@@ -53,7 +57,7 @@ class BookIndex(Directive):
         for path in sorted(Path(env.srcdir, "chapters").glob("*.ipynb")):
             env.note_dependency(str(path))
             notebook = nbformat.read(path, nbformat.NO_CONVERT)
-            chapters += [(path.stem, *section) for section in sections(notebook)]
+            chapters += [(path.stem, *section) for section in texts(notebook)]
         questions = {}
         for page, title, _ in chapters:
             questions.setdefault(page, title)

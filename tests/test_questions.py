@@ -5,6 +5,7 @@ import re
 import pytest
 from mdit_py_plugins.anchors.index import slugify
 
+from outline import sections
 from test_book import read
 from test_notebooks import NOTEBOOKS, load
 
@@ -15,15 +16,14 @@ LINK = re.compile(r"\]\((\d\d-[a-z-]+)\.ipynb#([\w-]+)\)")
 
 def claims_by_section(book):
     """How many claims each section of a notebook has stored, by the section's slug."""
-    section, found = None, {}
-    for cell in book.cells:
-        if cell.cell_type == "markdown":
-            for title in re.findall(r"^## (.*)", cell.source, re.MULTILINE):
-                section = slugify(title)
-                found[section] = 0
-        for output in cell.get("outputs", []):
-            found[section] += "✓ " in output.get("data", {}).get("text/plain", "")
-    return found
+    return {
+        slugify(title): sum(
+            "✓ " in output.get("data", {}).get("text/plain", "")
+            for cell in cells
+            for output in cell.get("outputs", [])
+        )
+        for title, cells in sections(book)
+    }
 
 
 CLAIMS = {name: claims_by_section(load(name)) for name in NOTEBOOKS}

@@ -5,17 +5,14 @@ import shutil
 import matplotlib.pyplot as plt
 import nbformat
 import pytest
+import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import starters
 from test_book import ROOT
-from test_notebooks import NOTEBOOKS, code_cells
+from test_notebooks import NOTEBOOKS, code_cells, load
 
 STARTERS = starters.starters(ROOT)
-
-
-def chapter(name):
-    return nbformat.read(NOTEBOOKS[name], nbformat.NO_CONVERT)
 
 
 def run(source, namespace):
@@ -33,31 +30,47 @@ def test_no_starter_is_left_over():
     assert {path.stem for path in ROOT.glob("starters/*")} == set(NOTEBOOKS)
 
 
+def wrong(value):
+    """Another value of the same kind; None for what has no other."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float | torch.Tensor):
+        return 2 * value + 1
+    if isinstance(value, str):
+        return value + "?"
+    if isinstance(value, list | tuple | set) and value:
+        kind = type(value)
+        return kind(wrong(v) for v in value)
+    return None
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
-def test_every_check_fails_before_and_passes_with_the_solution(name, monkeypatch):
+def test_a_check_fails_before_and_for_wrong_answers_and_passes_with_the_solution(
+    name, monkeypatch
+):
     monkeypatch.setenv("TRY_GPU", "0")
     monkeypatch.setattr(plt, "show", plt.close)
     namespace = {"plt": plt}
-    solutions = {
-        cells[0].source: cells[1].source
-        for *_, cells in starters.exercises(chapter(name))
-        if cells
-    }
+    solved = [e.cells for e in starters.exercises(load(name)) if e.cells]
     made = STARTERS[ROOT / "starters" / f"{name}.ipynb"].cells
     code = [cell for cell in made if cell.cell_type == "code"]
-    setup, *given = [cell for cell in code if not starters.kinds(cell)]
-    assert setup.source == code_cells(chapter(name))[0].source
+    setup, *given = [cell for cell in code if not starters.role(cell)]
+    assert setup.source == code_cells(load(name))[0].source
     for cell in given:
         run(cell.source, namespace)
-    stubs = [cell.source for cell in code if starters.kinds(cell) == ["answer"]]
-    checks = [cell.source for cell in code if starters.kinds(cell) == ["check"]]
-    assert len(stubs) == len(checks) == len(solutions) >= 3
-    for stub, check, answer in zip(stubs, checks, solutions, strict=True):
+    stubs = [cell.source for cell in code if starters.role(cell) == "answer"]
+    guarded = [cell.source for cell in code if starters.role(cell) == "check"]
+    for stub, guard, (answer, check) in zip(stubs, guarded, solved, strict=True):
         run(stub, namespace)
         with pytest.raises((AssertionError, NotImplementedError)):
-            run(check, namespace)
-        run(answer, namespace)
-        run(check, namespace)
+            run(guard, namespace)
+        run(answer.source, namespace)
+        right = {n: namespace[n] for n in starters.open_names(answer.source, guard)}
+        for key, value in right.items():
+            if (other := wrong(value)) is not None:
+                with pytest.raises(Exception):  # noqa: B017, as wrong types raise others
+                    run(check.source, namespace | {key: other})
+        run(guard, namespace)
 
 
 EXERCISE = """:::{exercise} ★ A sum
@@ -114,7 +127,7 @@ import math
 
 def add(a, b=1):
     """The sum of a and b."""
-    raise NotImplementedError("this function is yours to write")
+    raise NotImplementedError('this function is yours to write')
 
 
 three = ...'''
@@ -158,6 +171,9 @@ def test_exercises_without_a_check_are_for_paper():
         ([("check", CHECK), ("answer", ANSWER)], EXERCISE, "expected an answer"),
         ([("answer", ANSWER), ("check", CHECK)], "Text", "belong to no exercise"),
         ([], EXERCISE.replace("{cite:p}", "{ref}"), "nothing outside the book"),
+        ([], EXERCISE.replace("02-transform.ipynb", "glossary.md"), "nothing outside"),
+        ([("answer", "n: int = 3"), ("check", "assert n == 3")], EXERCISE, "no stub"),
+        ([("answer", "a = 1"), ("check", "assert a == b")], EXERCISE, "defines .'b'"),
     ],
 )
 def test_what_is_in_another_form_is_refused(code, exercise, problem):
@@ -165,13 +181,13 @@ def test_what_is_in_another_form_is_refused(code, exercise, problem):
         starters.starter(small_chapter(*code, exercise=exercise), "https://a.b/c")
 
 
-def test_the_starters_can_be_made_anew(tmp_path, monkeypatch):
+def test_the_starters_can_be_made_anew(tmp_path):
     for part in ("chapters", "_config.yml"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, tmp_path / part)
-    monkeypatch.setattr(
-        starters, "starters", lambda made=starters.starters: made(tmp_path)
-    )
-    starters.main()
+    (tmp_path / "starters").mkdir()
+    (tmp_path / "starters" / "99-gone.ipynb").touch()
+    starters.main(tmp_path)
+    assert not (tmp_path / "starters" / "99-gone.ipynb").exists()
     for path in (tmp_path / "starters").iterdir():
         assert path.read_bytes() == (ROOT / "starters" / path.name).read_bytes()

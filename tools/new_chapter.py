@@ -119,9 +119,9 @@ def center(x):
     (
         "check",
         """
-claim("centered, a batch has the same layer's output",
-      torch.allclose(BatchNorm(3, num_dims=2)(center(x)), y, atol=1e-5)
-      and center(x).mean().abs() < 1e-5)
+claim("centered, every feature has the mean 0, and the layer's output stays",
+      center(x).mean(0).abs().max() < 1e-5
+      and torch.allclose(BatchNorm(3, num_dims=2)(center(x)), y, atol=1e-5))
 """,
     ),
     """The layer takes the mean away in any case.
@@ -241,4 +241,4 @@ if __name__ == "__main__":
     try:
         print(add(ROOT, *sys.argv[1:]).relative_to(ROOT).as_posix())
     except (TypeError, ValueError) as error:
-        sys.exit(f"{error}\nUsage: make new-chapter NAME=relatives")
+        sys.exit(f"{error}\nUsage: make new-chapter NAME=cousins")

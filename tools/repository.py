@@ -28,10 +28,10 @@ BRANCH = re.compile(r"(?!.*\.\.)\w[\w./-]*(?<![./])")
 
 
 def site(root=ROOT):
-    """The address of the book's pages."""
+    """The address of the pages: GitHub's, unless `_config.yml` has another one."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
     owner, name = ADDRESS.fullmatch(config["repository"]["url"]).groups()
-    return f"https://{owner}.github.io/{name}/"
+    return config["html"].get("baseurl") or f"https://{owner}.github.io/{name}/"
 
 
 def changes(url, branch, new_url, new_branch):

@@ -18,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pygments.formatters import HtmlFormatter
 
 from epub import CONFIG, ROOT, chapters
+from outline import RECURRING, sections
 
 SLIDES = ROOT / "_build" / "slides"
 ARCHIVE = ROOT / "_build" / "batch-normalization-slides.zip"
@@ -34,9 +35,18 @@ def slide(text, kind="subslide"):
 
 def plain(text):
     """A chapter's Markdown without links and citations, its formulas as MathML."""
+    parts = re.split(r"(`+[^`]+`+)", without_roles(text))
+    parts[::2] = [with_formulas(part) for part in parts[::2]]
+    return "".join(parts)
+
+
+def without_roles(text):
     text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text)
     text = re.sub(r"\{eq\}`.*?`", "the formula", text)
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    return re.sub(r"(?<!!)\[([^\]]*)\]\([^)]*\)", r"\1", text)
+
+
+def with_formulas(text):
     text = re.sub(r"^(\$\$.*?\$\$) \(.*?\)$", r"\1", text, flags=re.M | re.S)
     for pattern, display in ((r"\$\$(.+?)\$\$", "block"), (r"\$(.+?)\$", "inline")):
         text = re.sub(
@@ -75,28 +85,18 @@ def picture(cell):
 def shows_code(cell):
     """Whether a cell defines something, in the open, in what fits on a slide."""
     hidden = "hide-input" in cell.metadata.get("tags", [])
-    short = 0.75 * cell.source.count("\n") < FULL
-    return bool(DEFINITION.search(cell.source)) and short and not hidden
+    fits = height_of_code(cell) <= FULL
+    return bool(DEFINITION.search(cell.source)) and fits and not hidden
+
+
+def height_of_code(cell):
+    """In lines of text, which are larger."""
+    return 1 + 0.75 * cell.source.count("\n")
 
 
 def claims(cell):
     outputs = [o.get("data", {}).get("text/html", "") for o in cell.get("outputs", [])]
     return [text for text in outputs if text.startswith('<div class="claim"')]
-
-
-def sections(notebook):
-    """The sections of a chapter: the title and the cells of each, texts without it."""
-    found = []
-    for cell in notebook.cells[:1] + notebook.cells[2:]:  # without the setup
-        texts = re.split(r"^##? (.*)\n", cell.source, flags=re.MULTILINE)
-        if cell.cell_type == "code" or len(texts) == 1:
-            found[-1][1].append(cell)
-            continue
-        if before := texts[0].strip():
-            found[-1][1].append(new_markdown_cell(before))
-        for title, text in zip(texts[1::2], texts[2::2], strict=True):
-            found.append((title, [new_markdown_cell(text.strip())]))
-    return found
 
 
 def lines(text, width):
@@ -116,7 +116,7 @@ def items(cells):
         if shown := picture(cell):
             yield FULL, new_markdown_cell(shown)
         elif cell.cell_type == "code" and shows_code(cell):
-            yield 1 + 0.75 * cell.source.count("\n"), new_code_cell(cell.source)
+            yield height_of_code(cell), new_code_cell(cell.source)
         for claimed in claims(cell):
             sentence, *values = claimed.split("</p>")[:-1]
             height = lines(sentence, 85) + 0.7 * sum(lines(v, 120) for v in values)
@@ -126,14 +126,14 @@ def items(cells):
 def slides(notebook, part, number):
     """The slides of a chapter: one for its question, then those of its sections."""
     (question, (text, *_)), *rest = sections(notebook)
+    done = RECURRING[1]
     place = f'<p class="part">{part} · {number}</p>'
     yield slide(f"{place}\n\n# {question}\n\n{opening(text.source)}", "slide")
     for title, cells in rest:
         head = f"## {plain(title)}"
-        if title in ("Check yourself", "Exercises"):
-            continue
-        if title == "What you can do now":
+        if title == done:
             yield slide(f"{head}\n\n{plain(cells[0].source)}")
+        if title in RECURRING:
             continue
         used = FULL
         for height, cell in items(cells):

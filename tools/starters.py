@@ -14,6 +14,7 @@ import builtins
 import re
 from pathlib import Path
 from symtable import symtable
+from typing import NamedTuple
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -28,9 +29,9 @@ EXERCISE = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 SOLUTION = re.compile(r"^:::\{solution(?:-start)?\} (\S+)$", re.MULTILINE)
-TAGS = ["answer", "check"]
+ROLES = ["answer", "check"]
 IMPORT = ast.Import | ast.ImportFrom
-UNFINISHED = '    raise NotImplementedError("this function is yours to write")'
+UNFINISHED = 'raise NotImplementedError("this function is yours to write")'
 INTRO = """# Exercises: {title}
 
 These belong to [a chapter]({page}) of the book on batch normalization, which has the
@@ -41,29 +42,29 @@ Fill in what is left open below *Your answer*, and run the check after it: it pr
 or it stops and says what is wrong. Exercises without a check are for paper."""
 
 
-def kinds(cell):
-    return [tag for tag in cell.metadata.get("tags", []) if tag in TAGS]
+class Exercise(NamedTuple):
+    """An exercise; one for paper has no cells, others have an answer and a check."""
+
+    title: str
+    label: str
+    text: str
+    hint: str
+    cells: list
 
 
-def assigned(node):
-    """The names that a statement assigns to, in their order."""
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    parts = [part for target in targets for part in ast.walk(target)]
-    return [
-        part.id
-        for part in parts
-        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-    ]
+def role(cell):
+    """Whether a cell is an answer or a check; None if it is neither."""
+    return next((tag for tag in cell.metadata.get("tags", []) if tag in ROLES), None)
 
 
 def defined(source):
-    """The names that a cell's source defines for the cells after it."""
+    """The names that source defines for what comes after it."""
     symbols = symtable(source, "cell", "exec").get_symbols()
     return {s.get_name() for s in symbols if s.is_assigned() or s.is_imported()}
 
 
-def used(source):
-    """The names of the notebook that a cell's source reads, in functions as well."""
+def read(source):
+    """The names of the notebook that source reads, in functions as well."""
 
     def names(table):
         for symbol in table.get_symbols():
@@ -73,22 +74,36 @@ def used(source):
         for inner in table.get_children():
             yield from names(inner)
 
-    return set(names(symtable(source, "cell", "exec"))) - set(dir(builtins))
+    return set(names(symtable(source, "cell", "exec")))
+
+
+def used(source):
+    """The names that source reads before it defines them, but for Python's own."""
+    found, here = set(), set(dir(builtins))
+    for node in ast.parse(source).body:
+        statement = ast.unparse(node)
+        # An assignment reads before it defines; of a loop or a function it is its own.
+        own = set() if isinstance(node, ast.Assign) else defined(statement)
+        if isinstance(node, ast.AugAssign):
+            found |= defined(statement) - here
+        found |= read(statement) - here - own
+        here |= defined(statement)
+    return found
 
 
 def needed(cells, wanted):
     """The sources that define the names wanted, and what these need, in their order.
 
     Cells come whole, but if only imports are needed from one, then these alone.
+
+    Raises:
+        ValueError: no cell defines a name.
     """
     imports, found = [], []
     for cell in reversed(cells):
         body = ast.parse(cell.source).body
-        lines = [
-            ast.unparse(node)
-            for node in body
-            if isinstance(node, IMPORT) and defined(ast.unparse(node)) & wanted
-        ]
+        lines = [ast.unparse(node) for node in body if isinstance(node, IMPORT)]
+        lines = [line for line in lines if defined(line) & wanted]
         rest = [ast.unparse(node) for node in body if not isinstance(node, IMPORT)]
         if defined("\n".join(rest)) & wanted:
             found.append(cell.source)
@@ -96,7 +111,22 @@ def needed(cells, wanted):
         else:
             imports += lines[::-1]
             wanted = wanted - defined("\n".join(lines))
+    if wanted:
+        raise ValueError(f"no cell before the exercises defines {sorted(wanted)}")
     return [*filter(None, ["\n".join(imports[::-1])]), *found[::-1]]
+
+
+def open_names(answer, check):
+    """The variables that an answer assigns and its check reads, in their order."""
+    assignments = [n for n in ast.parse(answer).body if isinstance(n, ast.Assign)]
+    parts = [part for node in assignments for part in ast.walk(node)]
+    names = [
+        part.id
+        for part in parts
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+    ]
+    wanted = defined(answer) & read(check)  # not the variables of a comprehension
+    return [name for name in dict.fromkeys(names) if name in wanted]
 
 
 def stub(answer, check):
@@ -104,35 +134,39 @@ def stub(answer, check):
 
     Imports stay. Of what the check uses, functions keep their first lines and their
     docstring, and variables their name.
+
+    Raises:
+        ValueError: the check uses what is neither a function nor a plain variable.
     """
-    lines, wanted = answer.splitlines(), used(check)
-    left = ["# Your answer:"]
+    wanted, imports, functions = read(check), [], []
     for node in ast.parse(answer).body:
         if isinstance(node, IMPORT):
-            left += lines[node.lineno - 1 : node.end_lineno]
+            imports.append(ast.unparse(node))
         elif isinstance(node, ast.FunctionDef) and node.name in wanted:
-            start = min([node, *node.decorator_list], key=lambda n: n.lineno).lineno
-            documented = ast.get_docstring(node) is not None
-            end = node.body[0].end_lineno if documented else node.body[0].lineno - 1
-            left += ["", "", *lines[start - 1 : end], UNFINISHED, "", ""]
-        else:
-            left += [f"{name} = ..." for name in assigned(node) if name in wanted]
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(left).strip())
+            first = node.body[:1] if ast.get_docstring(node) is not None else []
+            node.body = [*first, *ast.parse(UNFINISHED).body]
+            functions.append(ast.unparse(node))
+    variables = [f"{name} = ..." for name in open_names(answer, check)]
+    parts = ["\n".join(["# Your answer:", *imports]), *functions, "\n".join(variables)]
+    if not functions:
+        parts = ["\n".join(filter(None, parts))]
+    made = "\n\n\n".join(filter(None, parts))
+    if lost := wanted & defined(answer) - defined(made):
+        raise ValueError(f"no stub can be made for {sorted(lost)}")
+    return made
 
 
 def guarded(answer, check):
     """The check, which first tells which names are still to be filled in."""
-    names = [name for node in ast.parse(answer).body for name in assigned(node)]
     guards = [
         f'assert {name} is not ..., "{name} is yours to fill in"'
-        for name in dict.fromkeys(names)
-        if name in used(check)
+        for name in open_names(answer, check)
     ]
     return "\n".join([*guards, check])
 
 
 def exercises(notebook):
-    """The exercises of a chapter: (title, label, text, hint, cells tagged) of each.
+    """The exercises of a chapter.
 
     Raises:
         ValueError: cells are tagged that are no answer, or no check, of an exercise.
@@ -141,17 +175,34 @@ def exercises(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             text.append(cell.source)
-        elif kinds(cell):
+        elif role(cell):
             labels = SOLUTION.findall("\n".join(text))
             tagged.setdefault(labels[-1] if labels else None, []).append(cell)
     found = EXERCISE.findall("\n\n".join(text))
-    answers = [(*exercise, tagged.pop(exercise[1], [])) for exercise in found]
-    for _, label, _, _, cells in answers:
-        if [kind for cell in cells for kind in kinds(cell)] not in ([], TAGS):
-            raise ValueError(f"{label}: expected an answer and then a check")
+    answers = [Exercise(*texts, tagged.pop(texts[1], [])) for texts in found]
+    for exercise in answers:
+        if [role(cell) for cell in exercise.cells] not in ([], ROLES):
+            raise ValueError(f"{exercise.label}: expected an answer and then a check")
     if tagged:
         raise ValueError(f"cells are tagged that belong to no exercise: {[*tagged]}")
     return answers
+
+
+def outside(text, page):
+    """The text of an exercise, for readers who have nothing of the book but this.
+
+    Raises:
+        ValueError: it has what means nothing there.
+    """
+    text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text.strip())
+    text = re.sub(r"\{eq\}`(.*?)`", rf"[this equation]({page}#equation-\1)", text)
+    there = page.rpartition("/")[0]
+    text = re.sub(r"\]\((\d\d-[\w-]+)\.ipynb", rf"]({there}/\1.html", text)
+    if strange := re.search(
+        r"\{[\w:]+\}`|^(`|:){3,}\{|\]\((?!https)", text, re.MULTILINE
+    ):
+        raise ValueError(f"{strange[0]} in an exercise means nothing outside the book")
+    return text
 
 
 def starter(notebook, page):
@@ -160,42 +211,32 @@ def starter(notebook, page):
     Raises:
         ValueError: an exercise is not in the form that CONTRIBUTING.md asks for.
     """
-
-    def outside(text):
-        """The text of an exercise, for readers who do not have the other chapters."""
-        text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text)
-        text = re.sub(r"\{eq\}`(.*?)`", rf"[this equation]({page}#equation-\1)", text)
-        if role := re.search(r"\{[\w:]+\}`", text):
-            raise ValueError(f"{role[0]} in an exercise means nothing outside the book")
-        there = page.rsplit("/", 1)[0]
-        return re.sub(r"\]\((\d\d-[\w-]+)\.ipynb", rf"]({there}/\1.html", text.strip())
-
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    setup, before = code[0].source, [cell for cell in code[1:] if not kinds(cell)]
+    setup, *code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     questions, wanted = [], set()
     for number, exercise in enumerate(exercises(notebook), start=1):
-        title, _, text, hint, cells = exercise
-        text = f"## {number}. {title}\n\n{outside(text)}"
-        if hint:
-            text += f"\n\n<details><summary>Hint</summary>\n\n{outside(hint)}\n\n"
-            text += "</details>"
+        text = f"## {number}. {exercise.title}\n\n{outside(exercise.text, page)}"
+        if exercise.hint:
+            hint = outside(exercise.hint, page)
+            text += f"\n\n<details><summary>Hint</summary>\n\n{hint}\n\n</details>"
         questions.append(new_markdown_cell(text))
-        if cells:
-            answer, check = (cell.source for cell in cells)
-            both = f"{answer}\n{check}"
-            wanted |= used(both) - defined(both)
-            for tag, source in zip(
-                TAGS, (stub(answer, check), guarded(answer, check)), strict=True
-            ):
-                questions.append(new_code_cell(source, metadata={"tags": [tag]}))
-    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
-    shared = [new_code_cell(source) for source in needed(before, wanted)]
+        if exercise.cells:
+            answer, check = (cell.source for cell in exercise.cells)
+            wanted |= used(f"{answer}\n{check}")
+            made = stub(answer, check), guarded(answer, check)
+            questions += [
+                new_code_cell(source, metadata={"tags": [tag]})
+                for tag, source in zip(ROLES, made, strict=True)
+            ]
+    before = [cell for cell in code if not role(cell)]
+    shared = needed(before, wanted - defined(setup.source))
+    shared = [new_code_cell(source) for source in shared]
     if shared:
         shared.insert(0, new_markdown_cell("What the exercises take from the chapter:"))
+    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
     made = new_notebook()
     made.cells = [
         new_markdown_cell(INTRO.format(title=title, page=page)),
-        new_code_cell(setup, metadata={"tags": ["hide-input"]}),
+        new_code_cell(setup.source, metadata={"tags": ["hide-input"]}),
         *shared,
         *questions,
     ]
@@ -204,7 +245,7 @@ def starter(notebook, page):
     return tidy(made)
 
 
-def starters(root=ROOT):
+def starters(root):
     """The starters of all chapters, by the paths at which they are stored."""
     return {
         root / "starters" / path.name: starter(
@@ -215,9 +256,13 @@ def starters(root=ROOT):
     }
 
 
-def main():
-    for path, notebook in starters().items():
-        path.parent.mkdir(exist_ok=True)
+def main(root=ROOT):
+    made = starters(root)
+    (root / "starters").mkdir(exist_ok=True)
+    for path in root.glob("starters/*.ipynb"):
+        if path not in made:
+            path.unlink()
+    for path, notebook in made.items():
         write(notebook, path)
 
 
