@@ -8,12 +8,17 @@ the repository follows that of the site, which search engines and social cards n
 
 import html
 import shutil
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import imagesize
 from bs4 import BeautifulSoup
 from sphinx_design.icons import get_octicon
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+
+import repository
 
 ICONS = {
     "angle-left": "chevron-left",
@@ -56,10 +61,8 @@ REDIRECT = """<!DOCTYPE html>
 
 
 def set_site(app, config):
-    """Derive the site's address, on GitHub's pages, unless `_config.yml` sets one."""
-    address = urlsplit(config.html_theme_options["repository_url"])
-    _, owner, name, *_ = address.path.split("/")
-    site = config.html_baseurl or f"https://{owner}.github.io/{name}/"
+    """Tell the extensions that name the site's address which it is."""
+    site = repository.site()
     config.html_baseurl = config.ogp_site_url = site
     config.notfound_urls_prefix = urlsplit(site).path
 

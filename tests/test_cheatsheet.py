@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from bn import batch_norm
+from claims import stored_claims
 from conventions import CONVENTIONS
 from test_book import read
-from test_notebooks import NOTEBOOKS
+from test_notebooks import NOTEBOOKS, load
 from test_questions import CLAIMS, LINK
 
 PAGE = read("chapters/cheatsheet.md")
@@ -83,6 +84,20 @@ def test_the_conventions_are_those_of_the_chapter():
         assert POWERS[epsilon] == convention.epsilon
         assert variance == ("biased", "unbiased")[convention.correction]
     assert len(rows("Momentum")) == 4
+
+
+@pytest.mark.parametrize(
+    "phrase, chapter, claim",
+    [
+        ("rates 300 times apart", "06-lenet", "at rates 300 times apart"),
+        ("grow by a fifth", "10-depth", "grows about 1.21 times with each layer"),
+        ("twelve times", "09-cost", "forward pass makes twelve moves"),
+    ],
+)
+def test_a_number_is_that_of_a_claim(phrase, chapter, claim):
+    assert phrase in PAGE.replace("\n", " ")
+    sentences = [stored.sentence for stored in stored_claims(load(chapter))]
+    assert any(claim in sentence for sentence in sentences)
 
 
 def test_every_link_leads_to_a_section_with_a_claim():

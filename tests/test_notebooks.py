@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from starters import SOLUTION, exercises
+from starters import SOLUTION, exercises, starters
 from test_book import BRANCH, ROOT, URL, private_paths
 from tidy import METADATA, OF_A_CELL
 
@@ -300,6 +300,14 @@ def test_nearly_every_output_is_compared_by_nbval():
     cells = [cell for name in NOTEBOOKS for cell in code_cells(load(name))]
     ignored = [cell.id for cell in cells if "nbval-ignore-output" in tags(cell)]
     assert len(ignored) < 0.1 * len(cells)
+
+
+def test_the_stored_starters_are_made_of_the_chapters():
+    made = starters(ROOT)
+    assert set(ROOT.glob("starters/*")) == made.keys(), "run make starters"
+    for path, starter in made.items():
+        stored = nbformat.read(path, nbformat.NO_CONVERT)
+        assert stored == starter, f"{path.name} is out of date: run make starters"
 
 
 def picture(**mystnb):

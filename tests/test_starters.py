@@ -3,7 +3,6 @@
 import shutil
 
 import matplotlib.pyplot as plt
-import nbformat
 import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -17,17 +16,6 @@ STARTERS = starters.starters(ROOT)
 
 def run(source, namespace):
     exec(compile(source, "cell", "exec"), namespace)
-
-
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_what_is_stored_is_made_of_the_chapter(name):
-    path = ROOT / "starters" / f"{name}.ipynb"
-    stored = nbformat.read(path, nbformat.NO_CONVERT)
-    assert stored == STARTERS[path], "run python tools/starters.py"
-
-
-def test_no_starter_is_left_over():
-    assert {path.stem for path in ROOT.glob("starters/*")} == set(NOTEBOOKS)
 
 
 def wrong(value):
