@@ -98,3 +98,9 @@ def test_a_case_runs_without_the_others(name, shared):
 
 def test_the_setup_is_before_all_sections():
     assert SECTIONS[None][1] is code_cells(BOOK)[0]
+
+
+def test_the_modules_have_the_indices_that_the_text_names(shared):
+    kinds = [type(module).__name__ for module in shared["trained"]]
+    assert kinds == ["Flatten", *3 * ["Linear", "BatchNorm", "ReLU"], "Linear"]
+    assert "1, 4 and 7 are linear,\n2, 5 and 8 are batch norm" in text(SECTIONS[START])
