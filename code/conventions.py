@@ -25,7 +25,7 @@ class Convention:
         of_newest: whether the momentum is the weight of the newest batch in the
             running statistics. Otherwise it is the weight of the past.
         epsilon: the default value of what is added to the variance.
-        correction: what is subtracted from the number of values n, to divide by, when
+        correction: what is subtracted from the number of values m, to divide by, when
             a variance is recorded: 0 if it is biased, 1 if it is unbiased. All
             frameworks normalize by the biased one.
         axis: the channels' axis, by default.
@@ -57,12 +57,12 @@ class Convention:
 
         .. math:: \hat\mu' = (1 - \alpha) \hat\mu + \alpha \mu, \quad
                   \hat\sigma'^2 = (1 - \alpha) \hat\sigma^2
-                  + \alpha \tfrac{n}{n - c} \sigma^2
+                  + \alpha \tfrac{m}{m - c} \sigma^2
 
         Here alpha is the weight of the newest batch and c the correction.
 
         Args:
-            x: a batch of shape (n, C), an array.
+            x: a batch of shape (m, C), an array.
             mean, var: running statistics before the step, numbers or of shape (C,).
 
         >>> x = np.array([[1.0], [7.0], [9.0], [15.0]])
@@ -119,7 +119,7 @@ def from_keras(
         A `BatchNorm` in training mode, with copies of the arrays. Its outputs are those
         of the Keras layer in both modes, and its running mean moves as there. Its
         running variance does not: Keras 3 goes on to record the biased variance, and
-        `BatchNorm` the unbiased one, which is n/(n - 1) times as large.
+        `BatchNorm` the unbiased one, which is m/(m - 1) times as large.
 
     Raises:
         TypeError: an array has no floating-point values, or a setting is no number.
