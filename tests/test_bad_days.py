@@ -182,13 +182,13 @@ def test_the_port_that_was_asked_for_is_taken_and_free_again_afterwards(pages):
             assert address.startswith(f"http://127.0.0.1:{port}/ ")
             assert fetch(address) == b"a page"
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 0
+            assert process.wait(60) == 0
             assert "Traceback" not in process.stderr.read()
 
 
 def test_without_pages_the_server_says_how_to_build_them(tmp_path):
     with serving(tmp_path, 0) as (process, lines):
-        assert process.wait(10) == 1
+        assert process.wait(60) == 1
         assert lines == ["", ""]
         assert process.stderr.read() == "There are no pages yet: run make book\n"
 

@@ -35,18 +35,16 @@ def slide(text, kind="subslide"):
 
 def plain(text):
     """A chapter's Markdown without links and citations, its formulas as MathML."""
-    parts = re.split(r"(`+[^`]+`+)", without_roles(text))
-    parts[::2] = [with_formulas(part) for part in parts[::2]]
+    text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text)
+    text = re.sub(r"\{eq\}`.*?`", "the formula", text)
+    parts = re.split(r"(`+[^`]+`+)", text)
+    parts[::2] = [legible(part) for part in parts[::2]]  # code stays as it is
     return "".join(parts)
 
 
-def without_roles(text):
-    text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text)
-    text = re.sub(r"\{eq\}`.*?`", "the formula", text)
-    return re.sub(r"(?<!!)\[([^\]]*)\]\([^)]*\)", r"\1", text)
-
-
-def with_formulas(text):
+def legible(text):
+    """Markdown without code, its links as their words and its formulas as MathML."""
+    text = re.sub(r"(?<!!)\[([^\]]*)\]\([^)]*\)", r"\1", text)
     text = re.sub(r"^(\$\$.*?\$\$) \(.*?\)$", r"\1", text, flags=re.M | re.S)
     for pattern, display in ((r"\$\$(.+?)\$\$", "block"), (r"\$(.+?)\$", "inline")):
         text = re.sub(
