@@ -6,7 +6,7 @@ import re
 import pytest
 from mdit_py_plugins.anchors.index import slugify
 
-from test_notebooks import code_cells, load
+from test_notebooks import code_cells, load, tags
 
 BOOK = load("14-clinic")
 PARTS = "Symptom", "Cause", "Fix", "A test that would have caught it"
@@ -33,7 +33,9 @@ def text(cells):
 
 
 def code(cells):
-    return [cell.source for cell in cells if cell.cell_type == "code"]
+    """The sources that a reader sees, without those that draw a figure."""
+    shown = [cell for cell in cells if "hide-input" not in tags(cell)]
+    return [cell.source for cell in shown if cell.cell_type == "code"]
 
 
 def lines_of_code(source):
