@@ -42,9 +42,9 @@ def places(line, chapters):
         uses = len(term.findall(text)) + IN_TITLE * bool(term.search(title))
         if uses:
             found.append((-uses, order, page, title))
-    # What mentions a term once counts only if nothing says more.
-    more = [place for place in found if place[0] < -1]
-    best = sorted(more or found)[:PLACES]
+    if len(found) > PLACES:  # a single mention counts only if nothing says more
+        found = [place for place in found if place[0] < -1] or found
+    best = sorted(found)[:PLACES]
     return [place[2:] for place in sorted(best, key=lambda place: place[1])]
 
 

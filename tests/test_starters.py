@@ -115,7 +115,7 @@ import math
 
 def add(a, b=1):
     """The sum of a and b."""
-    raise NotImplementedError('this function is yours to write')
+    raise NotImplementedError('add is yours to write')
 
 
 three = ...'''

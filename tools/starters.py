@@ -31,7 +31,7 @@ EXERCISE = re.compile(
 SOLUTION = re.compile(r"^:::\{solution(?:-start)?\} (\S+)$", re.MULTILINE)
 ROLES = ["answer", "check"]
 IMPORT = ast.Import | ast.ImportFrom
-UNFINISHED = 'raise NotImplementedError("this function is yours to write")'
+UNFINISHED = 'raise NotImplementedError("{} is yours to write")'
 INTRO = """# Exercises: {title}
 
 These belong to [a chapter]({page}) of the book on batch normalization, which has the
@@ -144,7 +144,7 @@ def stub(answer, check):
             imports.append(ast.unparse(node))
         elif isinstance(node, ast.FunctionDef) and node.name in wanted:
             first = node.body[:1] if ast.get_docstring(node) is not None else []
-            node.body = [*first, *ast.parse(UNFINISHED).body]
+            node.body = [*first, *ast.parse(UNFINISHED.format(node.name)).body]
             functions.append(ast.unparse(node))
     variables = [f"{name} = ..." for name in open_names(answer, check)]
     parts = ["\n".join(["# Your answer:", *imports]), *functions, "\n".join(variables)]
@@ -194,7 +194,7 @@ def outside(text, page):
     Raises:
         ValueError: it has what means nothing there.
     """
-    text = re.sub(r"\s*\{cite:\w\}`.*?`", "", text.strip())
+    text = re.sub(r"\s*\{cite:p\}`.*?`", "", text.strip())
     text = re.sub(r"\{eq\}`(.*?)`", rf"[this equation]({page}#equation-\1)", text)
     there = page.rpartition("/")[0]
     text = re.sub(r"\]\((\d\d-[\w-]+)\.ipynb", rf"]({there}/\1.html", text)
