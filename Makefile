@@ -37,7 +37,7 @@ help:
 	@echo "make hooks    install the git hook that does so"
 	@echo "make execute  run what changed and store its outputs (NOTEBOOKS=... for some)"
 	@echo "make new-chapter NAME=...   add a chapter that has the right shape"
-	@echo "make starters  make the notebooks of exercises anew, from the chapters'"
+	@echo "make starters  make the notebooks of exercises anew, from the chapters"
 	@echo "make colab    install the versions that the simulation of Colab needs"
 	@echo "make tidy     bring notebooks that another tool saved into the stored form"
 	@echo "make measure  repeat the long measurements in measurements/"

@@ -5,7 +5,8 @@ import re
 from nbformat.v4 import new_markdown_cell
 
 # Sections that every chapter has, and that say nothing new.
-RECURRING = ("Check yourself", "What you can do now", "Exercises")
+LEARNED = "What you can do now"
+RECURRING = ("Check yourself", LEARNED, "Exercises")
 
 
 def split(text):

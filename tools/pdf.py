@@ -206,10 +206,10 @@ def cheat_sheet():
     return document(title, markup, "cheat_sheet.css")
 
 
-def print_sheet(page, sheet, text, path):
+def print_sheet(page, source, text, path):
     """Write HTML beside the pages of the EPUB, and print it."""
-    sheet.write_text(text, encoding="utf-8")
-    page.goto(sheet.as_uri())
+    source.write_text(text, encoding="utf-8")
+    page.goto(source.as_uri())
     page.evaluate(READY)
     page.pdf(path=path, prefer_css_page_size=True, tagged=True)
 

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from pygments.formatters import HtmlFormatter
 
 from epub import CONFIG, ROOT, chapters
-from outline import RECURRING, sections
+from outline import LEARNED, RECURRING, sections
 
 SLIDES = ROOT / "_build" / "slides"
 ARCHIVE = ROOT / "_build" / "batch-normalization-slides.zip"
@@ -124,12 +124,11 @@ def items(cells):
 def slides(notebook, part, number):
     """The slides of a chapter: one for its question, then those of its sections."""
     (question, (text, *_)), *rest = sections(notebook)
-    done = RECURRING[1]
     place = f'<p class="part">{part} · {number}</p>'
     yield slide(f"{place}\n\n# {question}\n\n{opening(text.source)}", "slide")
     for title, cells in rest:
         head = f"## {plain(title)}"
-        if title == done:
+        if title == LEARNED:
             yield slide(f"{head}\n\n{plain(cells[0].source)}")
         if title in RECURRING:
             continue
