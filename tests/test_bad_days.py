@@ -143,6 +143,8 @@ def serving(site, port):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Tests that a shell started in the background would hand on its deafness.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         lines = [process.stdout.readline()]
         if "http://" not in lines[0]:

@@ -71,7 +71,7 @@ def page(browser):
 
 
 @pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
-def test_a_strict_policy_forbids_nothing_that_a_page_needs(page, strict, name):
+def test_a_page_works_from_a_server_with_a_strict_policy(page, strict, name):
     page.goto(f"{strict}{name}.html")
     page.wait_for_load_state("networkidle")
     assert page.problems == []
