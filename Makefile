@@ -48,7 +48,7 @@ help:
 	@echo "make clean    remove what was built"
 
 # Debian and Ubuntu keep ensurepip, which venv needs, in a package of its own.
-$(BIN)/.installed: requirements.txt constraints.txt
+$(BIN)/.made:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "$(PYTHON) is not Python 3.11 or newer. Name one that is:" \
 	    "make $(MAKECMDGOALS) PYTHON=python3.11" >&2; exit 1; }
@@ -62,8 +62,12 @@ $(BIN)/.installed: requirements.txt constraints.txt
 	    apt-get -qy install --no-install-recommends "$$package"; \
 	  else echo "Run: sudo apt-get install $$package" >&2; exit 1; fi; }
 	"$(PYTHON)" -m venv .venv
+	@touch $@
+
+# Python compiles what is imported; to compile all takes as long as to unpack it.
+$(BIN)/.installed: requirements.txt constraints.txt | $(BIN)/.made
 	@echo "Installing into .venv: 7 GB, a few minutes ..."
-	$(BIN)/python -m pip install --quiet -r requirements.txt $(VERSIONS)
+	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt $(VERSIONS)
 	@touch $@
 
 book: $(BIN)/.installed
@@ -95,11 +99,12 @@ check: $(BIN)/.installed
 hooks: $(BIN)/.installed
 	$(BIN)/python -m pre_commit install
 
-colab: $(BIN)/.installed
+colab: | $(BIN)/.made
 	$(BIN)/python tests/install_colab.py
 
-# Without the old pages: those of chapters that were removed would stay.
-test: $(BIN)/.installed
+# At first, all is installed at once, what Colab has and what the book needs. Then without
+# the old pages: those of chapters that were removed would stay.
+test: | $(BIN)/.made
 	+$(MAKE) --no-print-directory -j 2 check colab pdf
 	$(BIN)/python tools/install_compiler.py
 	rm -rf _build/html

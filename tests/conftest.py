@@ -155,12 +155,18 @@ def make(folder, *arguments, **environment):
     )
 
 
+def without_mathematics(context):
+    """Let pages open in half the time, for tests of other things than formulas."""
+    context.route("**/mathjax/*", lambda route: route.abort())
+
+
 @contextlib.contextmanager
 def alive(browser, server, chapter, name):
     """The last figure `name` on a chapter's page, once its script has drawn it."""
     context = browser.new_context(
         viewport={"width": 1000, "height": 900}, has_touch=True
     )
+    without_mathematics(context)
     page = context.new_page()
     page.goto(f"{server}chapters/{chapter}.html")
     figure = page.locator(f"[data-figure={name}] > .bn-live").last

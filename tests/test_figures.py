@@ -12,7 +12,7 @@ from jupyter_client.manager import start_new_kernel
 
 import book_figures
 import figures
-from conftest import NOTEBOOK, ROOT
+from conftest import NOTEBOOK, ROOT, without_mathematics
 from figures import Batch, Share
 from test_pages import violations
 
@@ -139,6 +139,7 @@ def test_every_figure_has_its_place():
 def offline(browser, site, chapter, name, **options):
     """A figure on a page that was opened from a file, with the network cut off."""
     context = browser.new_context(offline=True, has_touch=True, **options)
+    without_mathematics(context)
     page = context.new_page()
     page.goto((site / "chapters" / f"{chapter}.html").as_uri())
     yield page.locator(f"[data-figure={name}]").last
