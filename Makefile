@@ -64,10 +64,9 @@ $(BIN)/.made:
 	"$(PYTHON)" -m venv .venv
 	@touch $@
 
-# Python compiles what is imported; to compile all takes as long as to unpack it.
 $(BIN)/.installed: requirements.txt constraints.txt | $(BIN)/.made
 	@echo "Installing into .venv: 7 GB, a few minutes ..."
-	$(BIN)/python -m pip install --quiet --no-compile -r requirements.txt $(VERSIONS)
+	$(BIN)/python -m pip install --quiet -r requirements.txt $(VERSIONS)
 	@touch $@
 
 book: $(BIN)/.installed

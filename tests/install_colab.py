@@ -45,9 +45,8 @@ def main():
     print("5 GB, a few minutes ...", flush=True)
     try:
         subprocess.run([python, "-m", "venv", "--clear", FOLDER], check=True)
-        # What is never imported need not be compiled.
-        install = [PYTHON, "-m", "pip", "install", "--quiet", "--no-compile"]
-        subprocess.run([*install, "-r", PINS], check=True)
+        install = [PYTHON, "-m", "pip", "install", "--quiet", "-r", PINS]
+        subprocess.run(install, check=True)
     except subprocess.CalledProcessError:
         sys.exit(
             f"That failed. With Python 3.13 as python3.13 on the PATH, {PINS.name}"

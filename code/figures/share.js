@@ -1,5 +1,5 @@
 // Which numbers share a mean? A small batch of images as sheets: a column for each example,
-// a row for each channel. Point at a number, and all that it is averaged with light up.
+// a row for each channel. Point at a number: all that it is averaged with light up.
 
 const SHAPE = [3, 4, 4, 4]; // examples, channels, height, width
 const GROUPS = 2;
@@ -8,7 +8,7 @@ const GROUPS = 2;
 const crowd = (kind, [n, c]) =>
   ({ batch: [c], layer: [n], instance: [n, c], group: [n, Math.floor(c / (SHAPE[1] / GROUPS))] })[kind];
 
-// How many numbers share one mean, as words, and how many means there are.
+// How many numbers share one mean, and how many means there are.
 function count(kind, [n, c, h, w]) {
   if (kind === "group" && c % GROUPS) return `${c} channels do not split into ${GROUPS} groups`;
   const sheets = { batch: n, layer: c, instance: 1, group: c / GROUPS }[kind];
@@ -35,7 +35,7 @@ function render({ model, el }) {
 
   el.classList.add("bn-figure");
   el.innerHTML = `<form method="dialog"><div class="bn-panels">
-      <svg class="bn-sheets" width="342" viewBox="0 0 342 368" role="img"
+      <svg class="bn-sheets" viewBox="0 0 342 368" role="img"
         aria-label="three examples with four channels of four by four numbers">
         ${each([1, 2, 3], (n) => `<text x="${86 * n - 2}" y="15">example ${n}</text>`)}
         ${each([1, 2, 3, 4], (c) => `<text y="${86 * c - 20}">channel ${c}</text>`)}${each(cells, rect)}</svg>
@@ -50,13 +50,13 @@ function render({ model, el }) {
     <p class="bn-result" aria-live="polite"></p></form>`;
   const form = el.firstChild;
   const all = (selector) => [...form.querySelectorAll(selector)];
-  const [svg] = all("svg");
+  const [words, result] = all("p");
   const nodes = all("rect");
-  svg.onpointerover = svg.onpointerdown = ({ target }) => {
+  form.onpointerover = form.onpointerdown = ({ target }) => {
     if (nodes.includes(target)) change("cell", cells[nodes.indexOf(target)]);
   };
   for (const input of form.kind) input.onchange = () => change("kind", input.value);
-  // Four inputs for the four entries of a trait, which are shown plus `base`.
+  // Four inputs for the entries of a trait, which are shown plus `base`.
   const bind = (trait, base, inputs) => {
     inputs.forEach((input, axis) => {
       input.onblur = draw; // what stands there is what counts
@@ -80,11 +80,12 @@ function render({ model, el }) {
       const group = crowd(kind, place);
       const lit = `${group}` === own ? "lit" : "cell";
       nodes[i].setAttribute("class", `bn-${`${place}` === `${cell}` ? "chosen" : lit}`);
-      nodes[i].dataset.odd = group.reduce((a, b) => a + b) % 2; // crowds side by side differ
+      nodes[i].dataset.odd = group.reduce((a, b) => a + b) % 2; // neighbours differ
     });
+    all("text").forEach((head, i) => (head.dataset.own = i === cell[0] || i === cell[1] + 3));
     for (const show of shows) show();
-    form.querySelector(".bn-words").textContent = count(kind, SHAPE);
-    form.querySelector(".bn-result").textContent = count(kind, model.get("sizes"));
+    words.textContent = count(kind, SHAPE);
+    result.textContent = count(kind, model.get("sizes"));
   }
   for (const name of ["kind", "cell", "sizes"]) model.on(`change:${name}`, draw);
   draw();
