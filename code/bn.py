@@ -341,7 +341,7 @@ class ClosedFormBatchNorm(BatchNorm):
     """A `BatchNorm` with its gradient in closed form.
 
     It computes the same, up to rounding, and keeps less for the backward pass: its
-    input and a few numbers per channel.
+    input and a few numbers per channel. The transforms of `torch.func` refuse it.
 
     >>> ClosedFormBatchNorm(6, num_dims=4)
     ClosedFormBatchNorm(6, num_dims=4, eps=1e-05, momentum=0.1, affine=True, ...)

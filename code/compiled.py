@@ -52,12 +52,15 @@ class Compiled:
         return self._run(x)
 
     def _first(self, x):
+        before = {name: b.clone() for name, b in self.module.named_buffers()}
         try:
             with _quiet():
                 run = torch.compile(self.module, mode=self.mode, dynamic=False)
                 y = run(x)
         except Exception as error:  # compilers fail in many ways, nets in theirs
             run = self.module
+            for name, buffer in run.named_buffers():  # a part may have run before
+                buffer.detach().copy_(before[name])
             y = run(x)  # if it is the net's own fault, it says so here
             inner = getattr(error, "inner_exception", error)
             [line, *_] = [*str(inner).splitlines(), ""]

@@ -43,7 +43,8 @@ def torchrun(program, workers=2, timeout=120, **options):
         What the workers gave to `report`, a list of dictionaries, ordered by rank.
 
     Raises:
-        RuntimeError: a worker failed; the message has the end of what they printed.
+        RuntimeError: a worker failed; the message names the first one that did, and has
+            the end of what they printed.
         TimeoutError: they were not done in time.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -58,10 +59,13 @@ def torchrun(program, workers=2, timeout=120, **options):
             command += map(str, value if isinstance(value, list) else [value])
         output, errors, status = _run(command, timeout)
     if status:
-        # The workers' errors stand before torchrun's report that they failed.
-        said = re.split(r"^.*failed \(exitcode: ", errors, flags=re.MULTILINE)[0]
+        # The workers' errors stand before torchrun's report of the first that failed. It
+        # has the exit code: of a worker that was killed, the negative of the signal.
+        report = r"^.*failed (\(exitcode: -?\d+\) local_rank: \d+)"
+        said, *found = re.split(report, errors, maxsplit=1, flags=re.MULTILINE)
+        which = found[0] if found else f"with exit status {status}"
         end = "\n".join((said.strip() or errors.strip()).splitlines()[-40:])
-        raise RuntimeError(f"a worker failed, exit status {status}:\n{end}")
+        raise RuntimeError(f"a worker failed {which}:\n{end}")
     lines = [json.loads(s) for s in output.splitlines() if s.startswith('{"rank"')]
     return sorted(lines, key=lambda line: line["rank"])
 
@@ -78,7 +82,7 @@ def environment():
 
 
 def _run(command, timeout):
-    """Run a command; whatever happens, nothing that it started is left."""
+    """Run a command, and stop it with what it started when it takes too long."""
     with subprocess.Popen(
         command,
         env=environment(),

@@ -11,6 +11,7 @@ def traffic(function):
     A call is one of PyTorch's operations, those of a backward pass included. It counts
     as reading each of its inputs once and writing each of its outputs once. What one
     call does inside, such as reading its input twice, cannot be seen; nor can caches.
+    A tensor that is changed in place counts as read, too, even by `copy_`.
     Calls that only look at a tensor in another shape move nothing and are left out.
 
     Returns:

@@ -118,6 +118,24 @@ def test_the_first_shape_is_compiled_and_others_run_as_they_are(monkeypatch):
     assert compiled.problem is None
 
 
+def test_a_part_that_ran_before_compiling_failed_is_not_counted_twice(monkeypatch):
+    def fail_late(module, **options):
+        def run(x):
+            module(x)
+            raise RuntimeError("no code for the rest")
+
+        return run
+
+    monkeypatch.setattr(torch, "compile", fail_late)
+    layer, once = BatchNorm(2, num_dims=2), BatchNorm(2, num_dims=2)
+    x = torch.tensor([[1.0, 7.0], [9.0, 15.0]])
+    compiled = Compiled(layer)
+    assert torch.equal(compiled(x), once(x))
+    assert compiled.problem == "RuntimeError: no code for the rest"
+    for name, value in once.state_dict().items():
+        assert torch.equal(layer.state_dict()[name], value), name
+
+
 def test_with_cuda_graphs_each_call_begins_a_step(monkeypatch):
     marks = []
     monkeypatch.setattr(torch, "compile", Fake())

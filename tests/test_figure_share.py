@@ -60,7 +60,7 @@ def test_the_marked_numbers_are_those_that_the_layer_averages(share, kind):
         assert lit(share) == places
         words = share.locator(".bn-words").inner_text()
         assert f"= {len(places)} numbers share one mean; {means} means" in words
-        heads = share.locator("[data-own=true]").all_inner_texts()
+        heads = share.locator("[data-own=true]").all_text_contents()
         assert heads == [f"example {cell[0] + 1}", f"channel {cell[1] + 1}"]
 
 

@@ -261,6 +261,16 @@ def test_a_program_that_fails_says_why():
         launch.torchrun("import sys\nraise OSError('the disk is full')")
 
 
+def test_a_worker_that_is_killed_is_named():
+    program = """
+import os, signal
+if os.environ["RANK"] == "1":
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    with pytest.raises(RuntimeError, match=r"\(exitcode: -9\) local_rank: 1"):
+        launch.torchrun(program)
+
+
 def test_a_program_that_hangs_is_ended(tmp_path):
     program = f"""
 import os, pathlib, time
