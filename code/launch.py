@@ -59,8 +59,8 @@ def torchrun(program, workers=2, timeout=120, **options):
             command += map(str, value if isinstance(value, list) else [value])
         output, errors, status = _run(command, timeout)
     if status:
-        # The workers' errors stand before torchrun's report of the first that failed. It
-        # has the exit code: of a worker that was killed, the negative of the signal.
+        # The workers' errors stand before torchrun's report of the first that failed.
+        # The exit code of one that was killed is the negative of the signal.
         report = r"^.*failed (\(exitcode: -?\d+\) local_rank: \d+)"
         said, *found = re.split(report, errors, maxsplit=1, flags=re.MULTILINE)
         which = found[0] if found else f"with exit status {status}"
