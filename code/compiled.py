@@ -60,7 +60,7 @@ class Compiled:
         except Exception as error:  # compilers fail in many ways, nets in theirs
             run = self.module
             for name, buffer in run.named_buffers():  # a part may have run before
-                buffer.detach().copy_(before[name])
+                buffer.copy_(before[name])
             y = run(x)  # if it is the net's own fault, it says so here
             inner = getattr(error, "inner_exception", error)
             [line, *_] = [*str(inner).splitlines(), ""]

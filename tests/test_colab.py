@@ -181,7 +181,8 @@ def colab(online, tmp_path_factory):
 
 def packages():
     """What is installed, and since when."""
-    return {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*.dist-info")}
+    found = FOLDER.glob("lib/python*/site-packages/*.dist-info")
+    return {path: path.stat().st_mtime_ns for path in found}
 
 
 @pytest.fixture(scope="module")

@@ -456,8 +456,7 @@ def test_it_works_on_a_phone(figure):
     drag(figure, 0, 0.7, state, by_mouse)
     agrees(figure, **state)
     labels = figure.locator(".bn-controls label").all()
-    # One line, or a slider below one.
-    assert all(label.bounding_box()["height"] < 48 for label in labels)
+    assert all(label.bounding_box()["height"] < 40 for label in labels)
 
 
 @pytest.mark.parametrize("mode", ["training", "prediction"])

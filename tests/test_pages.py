@@ -175,7 +175,8 @@ def test_the_page_is_accessible_in_light_mode(visit):
 
 def test_the_page_is_accessible_in_dark_mode(visit):
     # What has no colour was checked in the light.
-    assert violations(visit.look(scheme="dark"), runOnly=["color-contrast"]) == []
+    rules = ["color-contrast", "link-in-text-block"]
+    assert violations(visit.look(scheme="dark"), runOnly=rules) == []
 
 
 def test_the_page_is_accessible_on_a_phone(visit):
